@@ -1,0 +1,52 @@
+"""The few shapes of data that all parts speak.
+
+N anchors (rows) are compared with M references (columns); D is the embedding dimension.
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Pairs(NamedTuple):
+    """Which (anchor, reference) pairs count. A pair in neither mask is ignored.
+
+    Attributes:
+        positive: (N, M) bool.
+        negative: (N, M) bool.
+        keys: (N,) int64 or None. Random key of each anchor: all that a miner draws at random for a row is a function
+            of its key and of the column, so that blocks of rows, or ranks, draw what one process would.
+    """
+
+    positive: Tensor
+    negative: Tensor
+    keys: Tensor | None = None
+
+
+class Triplets(NamedTuple):
+    """Index vectors (T,) int64: rows for `anchor`, columns for `positive` and `negative`."""
+
+    anchor: Tensor
+    positive: Tensor
+    negative: Tensor
+
+
+class References(NamedTuple):
+    """The columns of a batch.
+
+    Attributes:
+        embeddings: (M, D).
+        labels: (M,).
+        own: (N,) int64, the column that is the anchor itself, or None where anchors are not among the references.
+    """
+
+    embeddings: Tensor
+    labels: Tensor
+    own: Tensor | None = None
+
+
+class Ratio(NamedTuple):
+    """A sum over anchors and what it is divided by; or, before reduction, each anchor's share (N,) of both."""
+
+    total: Tensor
+    count: Tensor
