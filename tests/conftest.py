@@ -1,0 +1,21 @@
+"""Every test runs on one thread, from one seed, without a display."""
+
+import os
+import random
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; child processes inherit it
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import numpy
+import pytest
+import torch
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    """Make a test's random numbers independent of which tests ran before it."""
+    random.seed(0)
+    numpy.random.seed(0)
+    torch.manual_seed(0)
