@@ -3,7 +3,8 @@
 import os
 import random
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported; child processes inherit it
+# Before torch is imported; child processes inherit both.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import numpy
