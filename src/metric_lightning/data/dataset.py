@@ -1,0 +1,173 @@
+"""Labelled data sets: what every strategy, split and module here expects of data."""
+
+import copy
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, default_collate
+from torchvision.transforms.v2 import Transform
+
+from metric_lightning.data.batch import Batch, Draw
+from metric_lightning.data.randomness import hashed, torch_random_restored
+from metric_lightning.errors import UserError
+
+_FINGERPRINT_SAMPLES = 64
+
+
+class LabelledDataset(Dataset[tuple[Any, int]], ABC):
+    """A map-style data set that knows its labels without loading an input.
+
+    A subclass calls `super().__init__` with the labels and fills in `__getitem__`; that is all. One that can fetch
+    many inputs faster than one by one also overrides `__getitems__`, one with random augmentation `augmented`.
+
+    Random numbers that `__getitem__` takes from torch are seeded sample by sample from the draw (see `Draw`), so
+    random inputs are the same whatever the number of workers, ranks and interruptions.
+
+    Args:
+        labels: (n,) integers 0..C-1, tensor or array or list.
+        class_names: C names.
+        input_shape: shape of one input without the batch dimension, (1, 28, 28) say.
+
+    Raises:
+        ValueError: labels not one-dimensional, not integers, or without a name.
+
+    Example:
+        >>> class Powers(LabelledDataset):
+        ...     def __init__(self, size: int):
+        ...         super().__init__([i % 2 for i in range(size)], ["even", "odd"], (2,))
+        ...     def __getitem__(self, index):
+        ...         return torch.tensor([index, index**2]), int(self.labels[index])
+        >>> Powers(4).__getitems__([3, 2])
+        Batch(inputs=tensor([[3, 9], [2, 4]]), labels=tensor([1, 0]), indices=tensor([3, 2]))
+        >>> Powers(4).subset([1, 3]).labels
+        tensor([1, 1])
+    """
+
+    labels: Tensor
+    class_names: list[str]
+    input_shape: tuple[int, ...]
+
+    def __init__(
+        self,
+        labels: Tensor | Sequence[int],
+        class_names: Sequence[str],
+        input_shape: Sequence[int],
+    ):
+        labels = torch.as_tensor(labels)
+        if labels.ndim != 1 or (len(labels) and (labels.is_floating_point() or labels.is_complex())):
+            raise ValueError(
+                f"labels must be one-dimensional integers, got {labels.dtype} of shape {tuple(labels.shape)}"
+            )
+        self.labels = labels.to(torch.int64)
+        self.class_names = [str(name) for name in class_names]
+        self.input_shape = tuple(input_shape)
+        if len(labels) and not (0 <= labels.min() and labels.max() < len(self.class_names)):
+            raise ValueError(
+                f"labels must be 0..{len(self.class_names) - 1} for {len(self.class_names)} class_names, "
+                f"got {int(labels.min())}..{int(labels.max())}"
+            )
+
+    @abstractmethod
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        """Return one input and its label."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """Return a whole batch; inputs are stacked as torch's default collate does."""
+        inputs = seeded_map(lambda index: self[index][0], indices)
+        chosen = torch.tensor(indices, dtype=torch.int64)
+        return Batch(default_collate(inputs), self.labels[chosen], chosen)
+
+    def augmented(self, transforms: Sequence[Transform]) -> "LabelledDataset":
+        """Return this data set with random transforms before its own preparation of an input.
+
+        Raises:
+            UserError: this kind of data set has no augmentation.
+        """
+        raise UserError(
+            f"{type(self).__name__} has no augmentation; override its method `augmented`, or give no `augment`"
+        )
+
+    def subset(self, indices: Tensor | Sequence[int]) -> "LabelledDataset":
+        """Return a view of these samples, which keeps labels and class names."""
+        return Subset(self, indices)
+
+    def fingerprint(self) -> str:
+        """Return a SHA-256 of the class names, all labels and 64 evenly spaced inputs.
+
+        For records of a run: equal data, equal fingerprint. It does not vouch for every input.
+        """
+        digest = hashlib.sha256(repr((self.class_names, self.input_shape, len(self))).encode())
+        digest.update(self.labels.cpu().numpy().tobytes())
+        chosen = torch.linspace(0, len(self) - 1, min(len(self), _FINGERPRINT_SAMPLES)).long()
+        for value in seeded_map(lambda index: self[index][0], Draw(chosen.tolist(), seed=0)):
+            digest.update(value.cpu().numpy().tobytes() if isinstance(value, Tensor) else repr(value).encode())
+        return digest.hexdigest()
+
+
+class Subset(LabelledDataset):
+    """Some samples of a data set, with their labels. `Batch.indices` are positions in the subset.
+
+    Args:
+        dataset: where the samples are.
+        indices: their positions there.
+        labels: other labels for them; None keeps theirs.
+        class_names: names of the other labels; None keeps theirs.
+
+    Raises:
+        IndexError: an index outside the data set.
+    """
+
+    def __init__(
+        self,
+        dataset: LabelledDataset,
+        indices: Tensor | Sequence[int],
+        labels: Tensor | None = None,
+        class_names: Sequence[str] | None = None,
+    ):
+        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        if len(chosen) and not (0 <= chosen.min() and chosen.max() < len(dataset)):
+            raise IndexError(
+                f"indices must be 0..{len(dataset) - 1}, got {int(chosen.min())}..{int(chosen.max())}"
+            )
+        super().__init__(
+            dataset.labels[chosen] if labels is None else labels,
+            dataset.class_names if class_names is None else class_names,
+            dataset.input_shape,
+        )
+        self.dataset = dataset
+        self.indices = chosen
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        return self.dataset[int(self.indices[index])][0], int(self.labels[index])
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        chosen = torch.tensor(indices, dtype=torch.int64)
+        inner = self.indices[chosen].tolist()
+        if isinstance(indices, Draw):
+            inner = Draw(inner, indices.seed, indices.first)
+        return Batch(self.dataset.__getitems__(inner).inputs, self.labels[chosen], chosen)
+
+    def augmented(self, transforms: Sequence[Transform]) -> "Subset":
+        other = copy.copy(self)
+        other.dataset = self.dataset.augmented(transforms)
+        return other
+
+
+def seeded_map(function: Callable[[int], Any], indices: Iterable[int]) -> list[Any]:
+    """Return `function` of each index, torch's random numbers seeded for each from the draw, if it is one with a seed."""
+    if not isinstance(indices, Draw) or indices.seed is None:
+        return [function(index) for index in indices]
+    seeds = hashed(indices.seed, indices.first + torch.arange(len(indices)).numpy())
+    results = []
+    with torch_random_restored() as random:
+        for index, seed in zip(indices, seeds.tolist(), strict=True):
+            random.manual_seed(seed >> 1)
+            results.append(function(index))
+    return results

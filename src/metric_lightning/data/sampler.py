@@ -1,0 +1,177 @@
+"""Batch samplers: one global sequence of batches, of which each rank takes its share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import TypedDict
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from metric_lightning.data.batch import Draw
+from metric_lightning.data.randomness import Integers, hashed
+from metric_lightning.errors import UserError
+
+_FIXED_EPOCH = 0
+
+
+class Position(TypedDict):
+    """Where a run stands in its data; the same on every rank."""
+
+    epoch: int
+    batches_done: int
+    world_size: int
+
+
+class EpochPlan(ABC):
+    """What is drawn in an epoch: rows of sample numbers, a function of the epoch's number alone."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of rows, the same in every epoch."""
+
+    @abstractmethod
+    def rows(self, epoch: int) -> Integers:
+        """Return the epoch's rows (len, width): a sample, a pair, a triplet, or a whole batch each."""
+
+
+class BatchSampler(Sampler[list[int]]):
+    """Cuts the rows of an epoch into batches and yields this rank's as `Draw`s.
+
+    The batches of an epoch are one sequence that depends on the plan and the epoch only. Of W ranks, rank r
+    takes batches r, r + W, r + 2W, ...: what W ranks see in a step is what one process sees in W steps. Rows
+    that fill no whole round of W batches are shared out evenly over the ranks as a last, smaller batch (with
+    `drop_last`, or when there are fewer rows than ranks, they are left out of this epoch), so that all ranks
+    have the same `len` and no sample is doubled or, but for these, missing.
+
+    Without `set_epoch`, as in a plain loop, each finished pass moves on to the next epoch.
+
+    Args:
+        plan: what to draw.
+        batch_size: rows in a batch.
+        drop_last: leave out the smaller last batch.
+        seed: of the augmentation seeds handed out with the draws.
+        shuffle: False draws one epoch forever: fixed pairs for evaluation, say.
+        rank: number of this process.
+        world_size: number of processes.
+
+    Raises:
+        UserError: not one batch for each rank.
+    """
+
+    def __init__(
+        self,
+        plan: EpochPlan,
+        *,
+        batch_size: int,
+        drop_last: bool = False,
+        seed: int = 0,
+        shuffle: bool = True,
+        rank: int = 0,
+        world_size: int = 1,
+    ):
+        if not 0 <= rank < world_size:
+            raise ValueError(f"rank must be in 0..world_size-1, got {rank} of {world_size}")
+        self.plan = plan
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+        self.rank = rank
+        self.world_size = world_size
+        self.epoch = 0
+        self.batches_done = 0
+        self._resumed = False
+        self._whole, rest = divmod(len(plan), batch_size * world_size)
+        self._has_rest = not drop_last and rest >= world_size
+        if len(self) == 0:
+            raise UserError(
+                f"{len(plan)} rows make no batch of {batch_size} for each of {world_size} process(es); "
+                "use a smaller batch or more data"
+            )
+
+    def __len__(self) -> int:
+        return self._whole + self._has_rest
+
+    @property
+    def sampler(self) -> "BatchSampler":
+        """Itself: Lightning looks for `set_epoch` at `batch_sampler.sampler` only."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Start at the beginning of `epoch`, or stay where `load_state_dict` put us in this very epoch."""
+        if epoch != self.epoch:
+            self.epoch = epoch
+            self.batches_done = 0
+            self._resumed = False
+
+    def state_dict(self) -> Position:
+        """Return the place after the last batch drawn."""
+        return {
+            "epoch": self.epoch,
+            "batches_done": self.batches_done,
+            "world_size": self.world_size,
+        }
+
+    def load_state_dict(self, state_dict: Position) -> None:
+        """Make the next pass go on from there.
+
+        A run of other world size goes on after the last whole round of its own: a few batches may come twice.
+        """
+        self.epoch = state_dict["epoch"]
+        done = state_dict["batches_done"] * state_dict["world_size"] // self.world_size
+        self.batches_done = min(done, len(self))
+        self._resumed = True
+
+    def __iter__(self) -> Iterator[Draw]:
+        start = self.batches_done if self._resumed else 0
+        self._resumed = False
+        rows = self.plan.rows(self.epoch if self.shuffle else _FIXED_EPOCH)
+        seed = int(hashed(self.seed, self.epoch if self.shuffle else _FIXED_EPOCH)[0] >> 1)
+        for number in range(start, len(self)):
+            self.batches_done = number + 1
+            first, last = self._bounds(number)
+            yield Draw(rows[first:last].ravel().tolist(), seed, first * rows.shape[1])
+        self.epoch += 1
+        self.batches_done = 0
+
+    def _bounds(self, number: int) -> tuple[int, int]:
+        if number < self._whole:
+            first = (number * self.world_size + self.rank) * self.batch_size
+            return first, first + self.batch_size
+        first = self._whole * self.world_size * self.batch_size
+        rest = len(self.plan) - first
+        return (
+            first + rest * self.rank // self.world_size,
+            first + rest * (self.rank + 1) // self.world_size,
+        )
+
+
+class EvaluationSampler(Sampler[list[int]]):
+    """Every sample once, in order, over all ranks together: rank r takes samples r, r + W, r + 2W, ...
+
+    Nothing is padded, and every rank has the same number of batches (their sizes differ by one), since a
+    rank with a batch more would wait for the others' forever. With fewer samples than ranks some get an empty batch.
+
+    Args:
+        size: number of samples.
+        batch_size: samples in a batch, at most.
+        rank: number of this process.
+        world_size: number of processes.
+
+    Example:
+        >>> [list(EvaluationSampler(5, batch_size=2, rank=rank, world_size=2)) for rank in (0, 1)]
+        [[[0, 2], [4]], [[1], [3]]]
+    """
+
+    def __init__(self, size: int, *, batch_size: int, rank: int = 0, world_size: int = 1):
+        if not 0 <= rank < world_size:
+            raise ValueError(f"rank must be in 0..world_size-1, got {rank} of {world_size}")
+        self.indices = range(rank, size, world_size)
+        self.batch_size = batch_size
+        self._length = -(-size // (batch_size * world_size))
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Draw]:
+        for part in np.array_split(np.asarray(self.indices, dtype=np.int64), len(self)):
+            yield Draw(part.tolist())

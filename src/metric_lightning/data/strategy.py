@@ -1,0 +1,97 @@
+"""What a batch strategy is."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from torch import Tensor
+
+from metric_lightning.data.sampler import BatchSampler, EpochPlan
+from metric_lightning.parts import Part
+
+
+class BatchStrategy(Part, ABC):
+    """How training batches are drawn from a labelled data set; a part that YAML names under `data.batches`.
+
+    A subclass says what an epoch holds (`plan`); sharing it out over ranks, seeding and resuming are done here.
+    Labels are all a strategy sees: drawing loads no input.
+
+    Attributes:
+        tuple_size: samples that belong together: 1, or 2 for pairs, 3 for triplets. Batches are flat.
+        batch_size: rows of the plan in a batch: samples, pairs or triplets.
+        drop_last: whether a smaller last batch is left out.
+
+    Example:
+        >>> import numpy as np, torch
+        >>> class Backwards(BatchStrategy):
+        ...     def __init__(self, batch_size: int = 2):
+        ...         self.batch_size = batch_size
+        ...     def plan(self, labels, seed):
+        ...         return BackwardsPlan(len(labels))
+        >>> class BackwardsPlan(EpochPlan):
+        ...     def __init__(self, size):
+        ...         self.size = size
+        ...     def __len__(self):
+        ...         return self.size
+        ...     def rows(self, epoch):
+        ...         return np.arange(self.size)[::-1, None]
+        >>> list(Backwards().sampler(torch.zeros(5)))
+        [[4, 3], [2, 1], [0]]
+    """
+
+    tuple_size: ClassVar[int] = 1
+    batch_size: int = 1
+    drop_last: bool = False
+
+    @abstractmethod
+    def plan(self, labels: Tensor, seed: int) -> EpochPlan:
+        """Return what each epoch holds, for labels (n,) and a seed >= 0.
+
+        Raises:
+            UserError: such batches can't be drawn from these labels.
+        """
+
+    def unshuffled_plan(self, labels: Tensor, seed: int) -> EpochPlan:
+        """Return what `shuffle=False` draws forever: the plan itself, of which one epoch is used."""
+        return self.plan(labels, seed)
+
+    def sampler(
+        self,
+        labels: Tensor,
+        *,
+        seed: int = 0,
+        shuffle: bool = True,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> BatchSampler:
+        """Return the batch sampler of one rank.
+
+        Args:
+            labels: (n,) integers.
+            seed: same seed, same batches; every epoch has other batches.
+            shuffle: False gives the same batches in every epoch, for evaluation.
+            rank: number of this process.
+            world_size: number of processes; all ranks have the same number of batches.
+        """
+        plan = self.plan(labels, seed) if shuffle else self.unshuffled_plan(labels, seed)
+        return BatchSampler(
+            plan,
+            batch_size=self.batch_size,
+            drop_last=self.drop_last,
+            seed=seed,
+            shuffle=shuffle,
+            rank=rank,
+            world_size=world_size,
+        )
+
+
+def require_at_least(name: str, value: int, least: int) -> int:
+    """Return `value`, or raise ValueError that names the argument.
+
+    Example:
+        >>> require_at_least("batch_size", 0, 1)
+        Traceback (most recent call last):
+        ValueError: batch_size must be at least 1, got 0
+    """
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+    return value

@@ -1,0 +1,1 @@
+"""Pure tensor functions: no state, no modules, no devices of their own."""

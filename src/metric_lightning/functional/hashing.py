@@ -1,0 +1,56 @@
+"""Random numbers as a function of what they are for, not of who draws them or when.
+
+A miner's draw for an anchor depends on (seed, step, anchor, column) alone, so blocks of rows, or ranks with their share of
+the rows, draw exactly what one process would on the whole batch.
+"""
+
+import torch
+from torch import Tensor
+
+_MASK = (1 << 63) - 1
+
+
+def anchor_keys(seed: int, step: int, anchors: Tensor) -> Tensor:
+    """Return a random key (N,) int64 >= 0 for each anchor number, new at every step.
+
+    Example:
+        >>> a = anchor_keys(0, 1, torch.arange(4))
+        >>> bool((a[2:] == anchor_keys(0, 1, torch.arange(2, 4))).all())
+        True
+    """
+    start = _scramble_integer(_scramble_integer(seed) + step)
+    return _scramble(anchors + start)
+
+
+def random_bits(keys: Tensor, columns: int | Tensor) -> Tensor:
+    """Return (N, M) int32 in [0, 2^31), a function of each row's key and of the column number.
+
+    Args:
+        keys: (N,) int64.
+        columns: their number M, or their numbers (M,).
+    """
+    if isinstance(columns, int):
+        columns = torch.arange(columns, device=keys.device)
+    # 32-bit products wrap around; two rounds of multiply and shift are enough for choosing among columns.
+    row = (keys & 0x7FFFFFFF).to(torch.int32)
+    column = (_scramble(columns) & 0x7FFFFFFF).to(torch.int32)
+    bits = row[:, None] ^ column
+    bits = bits.mul_(0x7FEB352D).bitwise_xor_(bits.bitwise_right_shift(15)).mul_(0x3C6EF372 | 1)
+    return bits.bitwise_xor_(bits.bitwise_right_shift(16)).bitwise_and_(0x7FFFFFFF)
+
+
+def random_uniform(keys: Tensor, columns: Tensor) -> Tensor:
+    """Return numbers in [0, 1), float64, shape of `columns`: one for each (key, column), elementwise (broadcast)."""
+    return (_scramble(_scramble(columns) + keys) >> 10).to(torch.float64) / float(1 << 53)
+
+
+def _scramble(values: Tensor) -> Tensor:
+    """One round of SplitMix64 (Steele et al. 2014) on int64, result >= 0."""
+    values = values.to(torch.int64) + -0x61C8864680B583EB
+    values = (values ^ ((values >> 30) & 0x3FFFFFFFF)) * -0x40A7B892E31B1A47
+    values = (values ^ ((values >> 27) & 0x1FFFFFFFFF)) * -0x6B2FB644ECCEEE15
+    return (values ^ ((values >> 31) & 0x1FFFFFFFF)) & _MASK
+
+
+def _scramble_integer(value: int) -> int:
+    return int(_scramble(torch.tensor(value & _MASK)))

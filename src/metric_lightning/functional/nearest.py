@@ -1,0 +1,44 @@
+"""The nearest items of each row of scores, without sorting the row."""
+
+import torch
+from torch import Tensor
+
+GROUP = 32  # items whose largest score is looked at first
+
+
+def nearest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Return the k largest scores of each row in descending order, and their columns.
+
+    The row is cut into groups of 32 columns. The k largest items lie in the k groups with the largest maxima, so one
+    vectorised pass for the maxima and a search among few items do what a search of the whole row would. Which of
+    several equal scores comes first is left open.
+
+    Args:
+        scores: (B, M), larger is closer.
+        k: at most M.
+
+    Returns:
+        (B, k) scores and (B, k) int64 columns.
+
+    Raises:
+        ValueError: k is negative or larger than M.
+
+    Example:
+        >>> values, columns = nearest(torch.tensor([[0.5, 2.0, 1.0]]), 2)
+        >>> values.tolist(), columns.tolist()
+        ([[2.0, 1.0]], [[1, 2]])
+    """
+    n_rows, n_columns = scores.shape
+    if not 0 <= k <= n_columns:
+        raise ValueError(f"k={k} must lie between 0 and the number of columns, {n_columns}")
+    n_groups = n_columns // GROUP
+    if k * 4 > n_groups:
+        return tuple(scores.topk(k, dim=1))
+    # Group g holds the columns g, g + n_groups, g + 2 n_groups, ...: the maxima are taken over whole vectors.
+    grouped = n_groups * GROUP
+    groups = scores[:, :grouped].unflatten(1, (GROUP, n_groups)).amax(1).topk(k, dim=1, sorted=False).indices
+    members = groups[:, None, :] + n_groups * torch.arange(GROUP, device=scores.device)[:, None]
+    rest = torch.arange(grouped, n_columns, device=scores.device).expand(n_rows, -1)
+    columns = torch.cat([members.flatten(1), rest], 1)
+    values, places = scores.gather(1, columns).topk(k, dim=1)
+    return values, columns.gather(1, places)

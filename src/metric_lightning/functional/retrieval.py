@@ -1,0 +1,95 @@
+"""Ranks of relevant items for whole sets, a block of queries at a time.
+
+Q queries, M gallery items, D dimensions. Memory is O(block x M); time is that of the matrix product and little more while only
+the first items of each ranking matter (`depth`), and a sort of each row otherwise.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from metric_lightning.functional.relevance import Relevance
+from metric_lightning.functional.relevant_ranks import RelevantRanks, relevant_ranks
+from metric_lightning.functional.scores import Scores, block_rows
+
+SkippedGroup = Literal["relevant", "all"]
+
+
+class Skipped:
+    """Gallery items that a query is not compared with.
+
+    Args:
+        own: (Q,) int64, the column that is the query itself, -1 for none; None where no query is in the gallery.
+        query_groups: (Q,) int64 or None, where each query comes from (its camera, say); needs gallery_groups.
+        gallery_groups: (M,) int64 or None.
+        of_group: what a query's own group hides from it: "relevant", its relevant items (re-identification: the same
+            person on the same camera), or "all" items.
+
+    Raises:
+        ValueError: groups of one side only.
+    """
+
+    def __init__(
+        self,
+        own: Tensor | None = None,
+        query_groups: Tensor | None = None,
+        gallery_groups: Tensor | None = None,
+        of_group: SkippedGroup = "relevant",
+    ) -> None:
+        if (query_groups is None) != (gallery_groups is None):
+            raise ValueError("query_groups and gallery_groups must be given together")
+        if of_group not in ("relevant", "all"):
+            raise ValueError(f"of_group={of_group!r} must be 'relevant' or 'all'")
+        self._own, self._of_group = own, of_group
+        self._query_groups, self._gallery_groups = query_groups, gallery_groups
+
+    def hide(self, scores: Tensor, rows: Tensor, columns: Tensor) -> None:
+        """Write -inf into `scores` (B, M) of the queries `rows` (B,), whose relevant items are `columns` (B, P)."""
+        if self._own is not None:
+            own = self._own[rows]
+            known = (own >= 0).nonzero()[:, 0]
+            scores[known, own[known]] = -torch.inf
+        if self._query_groups is None or self._gallery_groups is None:
+            return
+        groups = self._query_groups[rows][:, None]
+        if self._of_group == "all":
+            scores.masked_fill_(groups == self._gallery_groups, -torch.inf)
+            return
+        row, place = ((columns >= 0) & (groups == self._gallery_groups[columns])).nonzero(as_tuple=True)
+        scores[row, columns[row, place]] = -torch.inf
+
+
+def ranked_blocks(
+    scores: Scores, relevance: Relevance, skipped: Skipped, depth: int | None = None
+) -> Iterator[tuple[Tensor, RelevantRanks]]:
+    """Yield (rows (B,), their `RelevantRanks`) until every query has come once, in an order of their own.
+
+    Args:
+        scores: of the queries against the gallery.
+        relevance: which items are relevant.
+        skipped: which items don't take part.
+        depth: ranks are exact up to this one and up to each query's number of relevant items; None: all ranks.
+
+    Example:
+        >>> embeddings, labels = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([0, 0, 1])
+        >>> from metric_lightning.functional.relevance import SameLabel
+        >>> leave_one_out = Skipped(own=torch.arange(3))
+        >>> for rows, ranks in ranked_blocks(Scores(embeddings, embeddings), SameLabel(labels, labels), leave_one_out):
+        ...     print(rows.tolist(), ranks.closer.flatten().tolist(), ranks.n_relevant.tolist())
+        [2, 0, 1] [1, 0, 0, 0, 0, 0] [0, 1, 1]
+    """
+    # Queries with about as many relevant items share a block: little filling, and no one else's depth.
+    order = relevance.count.argsort(stable=True)
+    count = relevance.count[order]
+    start = 0
+    while start < len(order):
+        # ten int64 matrices of the ranks' size are alive at once
+        widest = int(count[min(start + block_rows(scores.n_gallery), len(order)) - 1])
+        rows = order[start : start + block_rows(scores.n_gallery + 20 * widest)]
+        start += len(rows)
+        block, columns = scores.block(rows), relevance.columns(rows)
+        skipped.hide(block, rows, columns)
+        deep = None if depth is None else max(depth, columns.shape[1])
+        yield rows, relevant_ranks(block, columns, deep)

@@ -1,0 +1,124 @@
+"""Sums over all triplets of an anchor, exact, without enumerating them.
+
+distances (N, M); positive and negative (N, M) bool; P is the largest number of positives of an anchor. For an anchor with
+positives p and negatives n,
+
+    hinge:        sum_pn max(0, d_p - d_n + m)
+    soft margin:  sum_pn log(1 + exp(d_p - d_n + m))
+
+The hinge needs two counts. c_p, the negatives closer than t_p = d_p + m; b_n, the positives with t_p > d_n. Then
+sum = sum_p c_p t_p - sum_n b_n d_n, dsum/dd_p = c_p, dsum/dd_n = -b_n: one pass over N x M for each slot of positives,
+or, where an anchor has many, a search of each negative among its anchor's sorted thresholds.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metric_lightning.functional.pairs import positive_slots
+
+_FEW_SLOTS = 24
+
+
+def triplet_hinge_sums(distances: Tensor, positive: Tensor, negative: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+    """Return, for each anchor, the sum of the hinge over all its triplets (N,) and how many are active (N,).
+
+    Example:
+        >>> distances = torch.tensor([[0.0, 1.0, 1.5, 3.0]])
+        >>> positive = torch.tensor([[False, True, False, False]])
+        >>> negative = torch.tensor([[False, False, True, True]])
+        >>> triplet_hinge_sums(distances, positive, negative, margin=1.0)
+        (tensor([0.5000]), tensor([1.]))
+    """
+    result: tuple[Tensor, Tensor] = _HingeSums.apply(distances, positive, negative, margin)
+    return result
+
+
+def triplet_soft_margin_sums(distances: Tensor, positive: Tensor, negative: Tensor, margin: float = 0.0) -> Tensor:
+    """Return, for each anchor, the sum of log(1 + exp(d_p - d_n + margin)) over all its triplets (N,).
+
+    Example:
+        >>> distances = torch.tensor([[0.0, 1.0, 1.0]])
+        >>> positive = torch.tensor([[False, True, False]])
+        >>> triplet_soft_margin_sums(distances, positive, torch.tensor([[False, False, True]]))
+        tensor([0.6931])
+    """
+    result: Tensor = _SoftMarginSums.apply(distances, positive, negative, margin)
+    return result
+
+
+def count_triplets(positive: Tensor, negative: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return how many triplets each anchor has (N,)."""
+    return positive.sum(dim=1, dtype=dtype) * negative.sum(dim=1, dtype=dtype)
+
+
+class _HingeSums(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, distances: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Any:
+        columns, filled = positive_slots(positive)
+        thresholds = (distances.gather(1, columns) + margin).masked_fill(~filled, -torch.inf)
+        others = distances.masked_fill(~negative, torch.inf)
+        few = columns.shape[1] <= _FEW_SLOTS
+        closer, beaten = (_count_by_slots if few else _count_by_search)(thresholds, others)
+        totals = (closer * thresholds.masked_fill(~filled, 0)).sum(1) - (beaten * distances).sum(1)
+        # Unfilled slots point at column 0 with a count of 0.
+        gradient = beaten.neg_().scatter_add_(1, columns, closer)
+        ctx.save_for_backward(gradient)
+        active = closer.sum(1)
+        ctx.mark_non_differentiable(active)
+        return totals, active
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, totals: Tensor, _: Tensor) -> Any:
+        (gradient,) = ctx.saved_tensors
+        return gradient * totals[:, None], None, None, None
+
+
+def _count_by_slots(thresholds: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    closer = torch.zeros_like(thresholds)
+    beaten = torch.zeros_like(others)
+    below = torch.empty_like(others)
+    for slot in range(thresholds.shape[1]):
+        torch.lt(others, thresholds[:, slot : slot + 1], out=below)
+        closer[:, slot] = below.sum(dim=1)
+        beaten += below
+    return closer, beaten
+
+
+def _count_by_search(thresholds: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
+    slots = thresholds.shape[1]
+    ordered, order = thresholds.sort(dim=1)
+    place = torch.searchsorted(ordered, others, right=True)  # thresholds <= d_n; all of them where d_n is infinite
+    counts = torch.zeros(len(thresholds), slots + 1, dtype=others.dtype, device=others.device)
+    counts.scatter_add_(1, place, torch.ones_like(others))
+    # The negatives below the k-th threshold are those with at most k thresholds <= d_n.
+    closer = torch.zeros_like(thresholds).scatter_(1, order, counts.cumsum(dim=1)[:, :slots])
+    return closer, (slots - place).to(others.dtype)
+
+
+class _SoftMarginSums(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, distances: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Any:
+        columns, filled = positive_slots(positive)
+        starts = (distances.gather(1, columns) + margin).masked_fill(~filled, -torch.inf)
+        others = distances.masked_fill(~negative, torch.inf)
+        totals = torch.zeros_like(distances[:, 0]) if distances.shape[1] else distances.new_zeros(len(distances))
+        gradient = torch.zeros_like(others)
+        slopes = torch.zeros_like(starts)
+        for slot in range(columns.shape[1]):
+            difference = starts[:, slot : slot + 1] - others
+            totals += torch.nn.functional.softplus(difference).sum(dim=1)
+            slope = difference.sigmoid_()
+            slopes[:, slot] = slope.sum(dim=1)
+            gradient -= slope
+        gradient.scatter_add_(1, columns, slopes)
+        ctx.save_for_backward(gradient)
+        return totals
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, totals: Tensor) -> Any:
+        (gradient,) = ctx.saved_tensors
+        return gradient * totals[:, None], None, None, None

@@ -1,0 +1,143 @@
+"""What a loss is: a ratio of sums over anchors.
+
+N anchors (rows), M references (columns), D dimensions. loss = sum over parts of total / count; an anchor's share of both
+depends on its own row only. All that is exact on many ranks, in blocks and with a memory follows from this.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from metric_lightning.distances import Distance, EuclideanDistance
+from metric_lightning.losses.blocks import sum_over_blocks
+from metric_lightning.miners.base import Miner
+from metric_lightning.parts import Part
+from metric_lightning.relevance import Relevance, SameLabel
+from metric_lightning.types import Pairs, Ratio, References
+
+
+class MetricLoss(Part, nn.Module, ABC):
+    """Base of all losses: `loss(embeddings, labels)` is a scalar.
+
+    `row_wise` says that the law holds. Where it is False, N ranks compute the loss on the gathered batch each.
+    """
+
+    row_wise: bool = True
+    learns_classes: ClassVar[bool] = False
+    """Whether the loss has weights for each class, so that evaluation classes mean nothing to it."""
+
+    def build(self, num_classes: int | None, embedding_dim: int) -> None:
+        """Make the parts of the loss whose size comes from the data; the module calls it, once."""
+
+    @abstractmethod
+    def terms(
+        self, embeddings: Tensor, labels: Tensor, references: References | None = None, pairs: Pairs | None = None
+    ) -> dict[str, Ratio]:
+        """Return the parts of the loss, each a `Ratio` of scalars.
+
+        Args:
+            embeddings: (N, D), the anchors.
+            labels: (N,).
+            references: the columns; None: the batch itself.
+            pairs: (N, M) masks of given pairs, in place of those that labels make.
+        """
+
+    def forward(
+        self, embeddings: Tensor, labels: Tensor, references: References | None = None, pairs: Pairs | None = None
+    ) -> Tensor:
+        """Return the loss, a scalar; 0 with zero gradients where nothing counts. Arguments as in `terms`."""
+        return reduce_terms(self.terms(embeddings, labels, references, pairs))
+
+
+class PairwiseLoss(MetricLoss):
+    """A loss on distances between anchors and references.
+
+    A subclass writes `anchor_terms`, the formula. Here is what all share: distances once, pairs from labels, in blocks.
+
+    Args:
+        distance: default `EuclideanDistance`.
+        miner: picks pairs or triplets; None: all.
+        relevance: what makes a pair positive; None: equal labels.
+        block_size: rows at a time; None: as many as fit the cache. Memory is O(block_size x M), value and gradient the same.
+    """
+
+    def __init__(
+        self,
+        distance: Distance | None = None,
+        miner: Miner | None = None,
+        relevance: Relevance | None = None,
+        block_size: int | None = None,
+    ):
+        super().__init__()
+        if block_size is not None and block_size < 1:
+            raise ValueError(f"{type(self).__name__}: block_size must be at least 1 or None, got {block_size}")
+        self.distance = EuclideanDistance() if distance is None else distance
+        self.miner = miner
+        self.relevance = SameLabel() if relevance is None else relevance
+        self.block_size = block_size
+        if miner is not None and not miner.row_wise:
+            self.row_wise = False
+
+    def take_margin(self, margin: float) -> None:
+        """Lend the loss's margin to its miner, which keeps its own where it was given one."""
+        if self.miner is not None:
+            self.miner.use_margin(margin)
+
+    @abstractmethod
+    def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
+        """Return each anchor's share (N,) of total and count, from its row of distances (N, M) alone."""
+
+    def terms(
+        self, embeddings: Tensor, labels: Tensor, references: References | None = None, pairs: Pairs | None = None
+    ) -> dict[str, Ratio]:
+        """Return the parts of the loss, see `MetricLoss.terms`."""
+        anchors = torch.arange(len(embeddings), device=embeddings.device)
+        if references is None:
+            references = References(embeddings, labels, anchors)
+        check_batch(embeddings, labels, references)
+        rows = anchors if references.own is None else references.own
+        keys = None if self.miner is None else self.miner.keys(rows)
+
+        def block(x: Tensor, y: Tensor, start: int) -> dict[str, Ratio]:
+            part = slice(start, start + len(x))
+            if pairs is None:
+                own = None if references.own is None else references.own[part]
+                found = self.relevance(labels[part], references.labels, own)
+            else:
+                found = Pairs(pairs.positive[part], pairs.negative[part])
+            found = found._replace(keys=None if keys is None else keys[part])
+            return self.anchor_terms(self.distance(x, y), found)
+
+        size = self.block_size if self.row_wise else max(1, len(embeddings))
+        return sum_over_blocks(block, embeddings, references.embeddings, tuple(self.parameters()), size)
+
+
+def reduce_terms(terms: Mapping[str, Ratio]) -> Tensor:
+    """Return sum of total / count over the parts; a part whose count is 0 adds 0, with zero gradients."""
+    values = [ratio.total / ratio.count.masked_fill(ratio.count == 0, 1) for ratio in terms.values()]
+    return torch.stack(values).sum()
+
+
+def check_positive(owner: object, name: str, value: float, zero: bool = False) -> float:
+    """Return `value`, or raise ValueError where it is not finite and positive (or zero, where allowed)."""
+    if not (0 < value < float("inf") or (zero and value == 0)):
+        bound = "at least 0" if zero else "above 0"
+        raise ValueError(f"{type(owner).__name__}: {name} must be a finite number {bound}, got {value}")
+    return float(value)
+
+
+def check_batch(embeddings: Tensor, labels: Tensor, references: References) -> None:
+    """Raise ValueError where shapes don't fit, in one sentence."""
+    if embeddings.ndim != 2:
+        raise ValueError(f"embeddings must be (batch, embedding_dim), got shape {tuple(embeddings.shape)}")
+    if len(labels) != len(embeddings):
+        raise ValueError(f"got {len(labels)} labels for {len(embeddings)} embeddings; one for each is needed")
+    if embeddings.shape[1] != references.embeddings.shape[1]:
+        raise ValueError(
+            f"embeddings have {embeddings.shape[1]} dimensions, the references {references.embeddings.shape[1]}"
+        )
+    if len(references.labels) != len(references.embeddings):
+        raise ValueError(f"got {len(references.labels)} labels for {len(references.embeddings)} references")

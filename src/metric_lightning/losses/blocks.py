@@ -1,0 +1,116 @@
+"""Row blocks: a batch loss with O(block x M) memory, value and gradient the same as of the whole.
+
+A sum over anchors can be taken a block of rows at a time. Its gradient too, at once: within the forward pass each block is
+differentiated and forgotten, which leaves the gradients of the totals, (N, D) + (M, D) for each part of the loss,
+to be scaled in the backward pass. Small blocks also stay in the processor's cache, which makes large batches faster.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from metric_lightning.types import Ratio
+
+Block = Callable[[Tensor, Tensor, int], dict[str, Ratio]]
+
+_CACHED_ELEMENTS = 2**18
+_WHOLE_ELEMENTS = 2**19
+
+
+def sum_over_blocks(
+    block: Block, x: Tensor, y: Tensor, parameters: Sequence[Tensor], block_size: int | None
+) -> dict[str, Ratio]:
+    """Sum the anchors' shares that `block` gives for rows of x, in float32 or better.
+
+    Args:
+        block: (rows of x, y, number of the first row) -> shares of (rows,) for each part.
+        x: (N, D) anchors.
+        y: (M, D) references; may be x itself.
+        parameters: what else `block` depends on, to be differentiated.
+        block_size: rows at a time; None: chosen for the cache.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        x, y = full_precision(x), full_precision(y)
+        rows = automatic_block_size(len(x), len(y), x.device.type) if block_size is None else block_size
+        if rows >= len(x):
+            return {name: Ratio(part.total.sum(), part.count.sum()) for name, part in block(x, y, 0).items()}
+        trained = tuple(p for p in parameters if p.requires_grad)
+        names: list[str] = []
+        sums = _BlockSums.apply(block, rows, names, x, y, *trained)
+        return {name: Ratio(sums[0][k], sums[1][k]) for k, name in enumerate(names)}
+
+
+def automatic_block_size(rows: int, columns: int, device_type: str) -> int:
+    """Return the rows of a block: all where a block of that size is small, else what stays in the cache."""
+    whole, cached = (_WHOLE_ELEMENTS, _CACHED_ELEMENTS) if device_type == "cpu" else (2**26, 2**25)
+    if rows * columns <= whole:
+        return max(1, rows)
+    return max(16, cached // max(1, columns))
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """Return x in float32, or as it is in float64."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+class _BlockSums(torch.autograd.Function):
+    """Totals (parts,) and counts (parts,), with the gradients of the totals taken block by block in the forward."""
+
+    @staticmethod
+    def forward(ctx: Any, block: Block, rows: int, names: list[str], x: Tensor, y: Tensor, *parameters: Tensor) -> Any:
+        needs = ctx.needs_input_grad[3:]
+        leaves = [leaf.detach().requires_grad_(need) for leaf, need in zip((x, y), needs, strict=False)]
+        leaves += list(parameters)
+        totals: list[Tensor] = []
+        counts: list[Tensor] = []
+        gradients: list[list[Tensor | None]] = []
+        for start in range(0, len(x), rows):
+            with torch.set_grad_enabled(any(needs)):
+                # A view of the leaf would make autograd write N x D zeros for every block: cut the block off first.
+                piece = leaves[0].detach()[start : start + rows].requires_grad_(needs[0])
+                shares = block(piece, leaves[1], start)
+                terms = {name: Ratio(part.total.sum(), part.count.sum()) for name, part in shares.items()}
+            if not totals:
+                names.extend(terms)
+                totals = [x.new_zeros(()) for _ in names]
+                counts = [x.new_zeros(()) for _ in names]
+                gradients = [[torch.zeros_like(leaf) if need else None for leaf, need in zip(leaves, needs)] for _ in names]
+            for k, part in enumerate(terms.values()):
+                totals[k] += part.total.detach()
+                counts[k] += part.count.detach()
+                _accumulate(gradients[k], part.total, [piece, *leaves[1:]], needs, start, retain=k + 1 < len(terms))
+        ctx.gradients = gradients
+        total, count = torch.stack(totals), torch.stack(counts)
+        ctx.mark_non_differentiable(count)
+        return total, count
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, total_gradient: Tensor, _: Tensor) -> Any:
+        sums: list[Tensor | None] = [None] * len(ctx.gradients[0])
+        for scale, part in zip(total_gradient, ctx.gradients, strict=True):
+            for k, gradient in enumerate(part):
+                if gradient is not None:
+                    scaled = gradient * scale
+                    sums[k] = scaled if sums[k] is None else sums[k] + scaled
+        return (None, None, None, *sums)
+
+
+def _accumulate(
+    sums: list[Tensor | None],
+    total: Tensor,
+    leaves: list[Tensor],
+    needs: Sequence[bool],
+    start: int,
+    retain: bool,
+) -> None:
+    wanted = [k for k, need in enumerate(needs) if need]
+    if not wanted or not total.requires_grad:
+        return
+    found = torch.autograd.grad(total, [leaves[k] for k in wanted], retain_graph=retain, allow_unused=True)
+    for k, gradient in zip(wanted, found, strict=True):
+        accumulated = sums[k]
+        if gradient is not None and accumulated is not None:
+            (accumulated[start : start + len(gradient)] if k == 0 else accumulated).add_(gradient)

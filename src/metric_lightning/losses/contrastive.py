@@ -1,0 +1,82 @@
+"""Contrastive loss (Hadsell, Chopra, LeCun 2006, Dimensionality reduction by learning an invariant mapping).
+
+N anchors, M references, d (N, M) distances, m margin.
+"""
+
+from typing import Literal
+
+from torch import Tensor
+
+from metric_lightning.distances import Distance
+from metric_lightning.losses.base import PairwiseLoss, check_positive
+from metric_lightning.miners.base import PairMiner
+from metric_lightning.relevance import Relevance
+from metric_lightning.types import Pairs, Ratio
+
+
+def contrastive_loss(distances: Tensor, same: Tensor, margin: float = 1.0) -> Tensor:
+    """Return 0.5 [y d^2 + (1 - y) max(0, m - d)^2] elementwise, y = 1 for the same class.
+
+    Hadsell et al. 2006 write Y = 0 for the same class, as some tutorials do; here, as in most code, y = 1 means the same.
+
+    Args:
+        distances: any shape.
+        same: bool, the shape of `distances`.
+        margin: distance from which a negative pair costs nothing.
+
+    Example:
+        >>> import torch
+        >>> contrastive_loss(torch.tensor([2.0, 0.5, 2.0]), torch.tensor([True, False, False]), margin=1.0)
+        tensor([2.0000, 0.1250, 0.0000])
+    """
+    return 0.5 * distances.where(same, (margin - distances).clamp_min(0)).square()
+
+
+class ContrastiveLoss(PairwiseLoss):
+    """0.5 d^2 for a positive pair, 0.5 max(0, m - d)^2 for a negative one, the mean over the pairs.
+
+    Hadsell et al. 2006. Each unordered pair of a batch is met twice, from either end, which leaves the mean as it is.
+
+    Args:
+        margin: distance from which a negative pair costs nothing, > 0.
+        average: "pairs": one mean over all pairs, as the paper and the reference implementation do (many negatives then
+            outweigh few positives); "sides": the mean over positives plus the mean over negatives.
+        distance: default Euclidean.
+        miner: picks pairs; None: all pairs.
+        relevance: what makes a pair positive; None: equal labels.
+        block_size: rows at a time, see `PairwiseLoss`.
+
+    Example:
+        >>> import torch
+        >>> embeddings = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 0.5]])
+        >>> ContrastiveLoss(margin=1.0)(embeddings, torch.tensor([0, 0, 1]))  # (12.5 + 0.125 + 0) / 3
+        tensor(4.2083)
+    """
+
+    def __init__(
+        self,
+        margin: float = 1.0,
+        average: Literal["pairs", "sides"] = "pairs",
+        distance: Distance | None = None,
+        miner: PairMiner | None = None,
+        relevance: Relevance | None = None,
+        block_size: int | None = None,
+    ):
+        super().__init__(distance, miner, relevance, block_size)
+        self.margin = check_positive(self, "margin", margin)
+        if average not in ("pairs", "sides"):
+            raise ValueError(f"ContrastiveLoss: average must be 'pairs' or 'sides', got {average!r}")
+        self.average = average
+        self.take_margin(margin)
+
+    def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
+        """Return each anchor's share (N,) of the sums."""
+        pairs = pairs if self.miner is None else self.miner(distances.detach(), pairs)
+        costs = contrastive_loss(distances, pairs.positive, self.margin)
+        if self.average == "sides":
+            return {"positive": _mean_of(costs, pairs.positive), "negative": _mean_of(costs, pairs.negative)}
+        return {"pairs": _mean_of(costs, pairs.positive | pairs.negative)}
+
+
+def _mean_of(costs: Tensor, mask: Tensor) -> Ratio:
+    return Ratio((costs * mask).sum(dim=1), mask.sum(dim=1, dtype=costs.dtype))

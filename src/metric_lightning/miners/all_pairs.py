@@ -1,0 +1,39 @@
+"""All pairs, or all positives with a random draw of as many negatives."""
+
+from torch import Tensor
+
+from metric_lightning.functional.draws import draw_columns
+from metric_lightning.miners.base import PairMiner, RandomKeys, ready_keys
+from metric_lightning.types import Pairs
+
+
+class AllPairs(PairMiner):
+    """Every pair of the batch: the same as no miner, for a YAML that wants to say so."""
+
+    def forward(self, distances: Tensor, pairs: Pairs) -> Pairs:
+        """Return the pairs as they are."""
+        return pairs
+
+
+class RandomNegativePairs(PairMiner):
+    """All positive pairs, and for each anchor as many of its negatives drawn at random, without replacement.
+
+    An anchor with fewer negatives than positives keeps all. The reference implementation draws over the whole batch; over
+    each anchor the expectation is the same on balanced batches, and the draw does not depend on the number of ranks.
+
+    Args:
+        seed: of the draws; each training step draws anew.
+    """
+
+    def __init__(self, seed: int = 0):
+        super().__init__()
+        self.random = RandomKeys(seed)
+
+    def keys(self, anchors: Tensor) -> Tensor:
+        """Return the random keys (N,) of this step."""
+        return self.random(anchors)
+
+    def forward(self, distances: Tensor, pairs: Pairs) -> Pairs:
+        """Return all positives with as many negatives."""
+        drawn = draw_columns(pairs.negative, pairs.positive.sum(dim=1), ready_keys(self.random, pairs))
+        return pairs._replace(negative=drawn)

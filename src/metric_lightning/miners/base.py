@@ -1,0 +1,79 @@
+"""What a miner is: of all the pairs of a batch, it picks those (or the triplets) that the loss shall see."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from metric_lightning.functional.hashing import anchor_keys
+from metric_lightning.parts import Part
+from metric_lightning.types import Pairs, Triplets
+
+
+class Miner(Part, nn.Module, ABC):
+    """Base of all miners: `miner(distances, pairs)`.
+
+    Args of a call:
+        distances: (N, M) detached, smaller is closer.
+        pairs: the candidates, `Pairs` of (N, M) masks.
+
+    A row's result depends on that row alone unless `row_wise` is False.
+    """
+
+    row_wise: ClassVar[bool] = True
+
+    def keys(self, anchors: Tensor) -> Tensor | None:
+        """Return the random keys (N,) of the anchors numbered `anchors` (N,) for one step; None: nothing is random."""
+        return None
+
+    def use_margin(self, margin: float) -> None:
+        """Take the loss's margin, where the miner has one and was given none."""
+
+
+class PairMiner(Miner):
+    """A miner that picks pairs."""
+
+    @abstractmethod
+    def forward(self, distances: Tensor, pairs: Pairs) -> Pairs:
+        """Return the pairs picked."""
+
+
+class TripletMiner(Miner):
+    """A miner that picks triplets; it never enumerates all of them."""
+
+    @abstractmethod
+    def forward(self, distances: Tensor, pairs: Pairs) -> Triplets:
+        """Return the triplets picked."""
+
+
+class RandomKeys(nn.Module):
+    """The stream of random keys of a miner: a seed and how many steps were drawn.
+
+    Used by a loss, every training step draws anew; in evaluation mode the draw stays the same. The position is saved with
+    the checkpoint, so a resumed run goes on with the draws it would have made.
+
+    Args:
+        seed: any integer.
+    """
+
+    step: Tensor
+
+    def __init__(self, seed: int = 0):
+        super().__init__()
+        self.seed = seed
+        self.register_buffer("step", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, anchors: Tensor) -> Tensor:
+        """Return the keys (N,) of the anchors numbered `anchors` (N,) and, in training, move on."""
+        keys = anchor_keys(self.seed, int(self.step), anchors)
+        if self.training:
+            self.step += 1
+        return keys
+
+
+def ready_keys(random: RandomKeys, pairs: Pairs) -> Tensor:
+    """Return the keys that came with the pairs, or the next ones where a miner is called on its own."""
+    if pairs.keys is not None:
+        return pairs.keys
+    return random(torch.arange(len(pairs.positive), device=pairs.positive.device))

@@ -1,0 +1,20 @@
+"""Batch-hard (Hermans, Beyer, Leibe 2017): the farthest positive and the closest negative of each anchor."""
+
+import torch
+from torch import Tensor
+
+from metric_lightning.miners.base import TripletMiner
+from metric_lightning.types import Pairs, Triplets
+
+
+class BatchHard(TripletMiner):
+    """One triplet for each anchor that has a positive and a negative: its farthest positive, its closest negative."""
+
+    def forward(self, distances: Tensor, pairs: Pairs) -> Triplets:
+        """Return at most one triplet for each anchor."""
+        anchor = (pairs.positive.any(dim=1) & pairs.negative.any(dim=1)).nonzero()[:, 0]
+        if not len(anchor):
+            return Triplets(anchor, anchor, anchor)
+        positive = distances.masked_fill(~pairs.positive, -torch.inf).argmax(dim=1)
+        negative = distances.masked_fill(~pairs.negative, torch.inf).argmin(dim=1)
+        return Triplets(anchor, positive[anchor], negative[anchor])

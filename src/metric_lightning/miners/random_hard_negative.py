@@ -1,0 +1,39 @@
+"""For each positive pair a random negative among those that cost something."""
+
+from torch import Tensor
+
+from metric_lightning.functional.draws import draw_between
+from metric_lightning.miners.base import RandomKeys, TripletMiner, ready_keys
+from metric_lightning.types import Pairs, Triplets
+
+
+class RandomHardNegative(TripletMiner):
+    """For each positive pair a random one of the negatives with d_an < d_ap + margin; none where there is no such.
+
+    The choice of the reference implementation: harder than random triplets, and does not collapse as the hardest do.
+
+    Args:
+        margin: None: the loss's own.
+        seed: of the draws; each training step draws anew.
+    """
+
+    def __init__(self, margin: float | None = None, seed: int = 0):
+        super().__init__()
+        self.margin = margin
+        self._margin = margin or 0.0
+        self.random = RandomKeys(seed)
+
+    def use_margin(self, margin: float) -> None:
+        """Take the loss's margin where none was given."""
+        if self.margin is None:
+            self._margin = margin
+
+    def keys(self, anchors: Tensor) -> Tensor:
+        """Return the random keys (N,) of this step."""
+        return self.random(anchors)
+
+    def forward(self, distances: Tensor, pairs: Pairs) -> Triplets:
+        """Return at most one triplet for each positive pair."""
+        low = distances.new_full((1, 1), -float("inf"))
+        keys = ready_keys(self.random, pairs)
+        return draw_between(distances, pairs.positive, pairs.negative, low, distances + self._margin, keys)

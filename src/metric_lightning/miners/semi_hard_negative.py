@@ -1,0 +1,38 @@
+"""For each positive pair a random negative that is farther than the positive, but not by the margin (FaceNet)."""
+
+from torch import Tensor
+
+from metric_lightning.functional.draws import draw_between
+from metric_lightning.miners.base import RandomKeys, TripletMiner, ready_keys
+from metric_lightning.types import Pairs, Triplets
+
+
+class SemiHardNegative(TripletMiner):
+    """For each positive pair a random one of the negatives with d_ap < d_an < d_ap + margin; none where there is no such.
+
+    Such a triplet costs between 0 and the margin (Schroff et al. 2015).
+
+    Args:
+        margin: None: the loss's own. At 0 there is no semi-hard negative.
+        seed: of the draws; each training step draws anew.
+    """
+
+    def __init__(self, margin: float | None = None, seed: int = 0):
+        super().__init__()
+        self.margin = margin
+        self._margin = margin or 0.0
+        self.random = RandomKeys(seed)
+
+    def use_margin(self, margin: float) -> None:
+        """Take the loss's margin where none was given."""
+        if self.margin is None:
+            self._margin = margin
+
+    def keys(self, anchors: Tensor) -> Tensor:
+        """Return the random keys (N,) of this step."""
+        return self.random(anchors)
+
+    def forward(self, distances: Tensor, pairs: Pairs) -> Triplets:
+        """Return at most one triplet for each positive pair."""
+        keys = ready_keys(self.random, pairs)
+        return draw_between(distances, pairs.positive, pairs.negative, distances, distances + self._margin, keys)

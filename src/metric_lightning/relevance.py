@@ -1,0 +1,95 @@
+"""What makes a pair positive, where it is more than an equal label. Given to a pairwise loss as `relevance`."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from metric_lightning.functional.pairs import pairs_from_labels, pairs_from_relevance
+from metric_lightning.parts import Part
+from metric_lightning.types import Pairs
+
+__all__ = ["HierarchicalLabels", "MultiLabel", "Relevance", "RelevanceMatrix", "SameLabel"]
+
+
+class Relevance(Part, nn.Module, ABC):
+    """Turns labels of N anchors and M references into `Pairs`."""
+
+    @abstractmethod
+    def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
+        """Return the pairs (N, M); `own` (N,) is the column of the anchor itself, in neither mask."""
+
+
+class SameLabel(Relevance):
+    """Positive: the same label (N,). Negative: another."""
+
+    def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
+        """Return the pairs (N, M)."""
+        return pairs_from_labels(labels, reference_labels, own)
+
+
+class MultiLabel(Relevance):
+    """Positive: at least `share` labels in common. Negative: none. In between: ignored. Labels are multi-hot (N, L).
+
+    Args:
+        share: how many labels two samples must have in common, at least 1.
+    """
+
+    def __init__(self, share: int = 1):
+        super().__init__()
+        if share < 1:
+            raise ValueError(f"MultiLabel: share must be at least 1, got {share}")
+        self.share = share
+
+    def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
+        """Return the pairs (N, M)."""
+        common = labels.float() @ reference_labels.float().T
+        positive = pairs_from_relevance(common >= self.share, own).positive
+        return Pairs(positive, pairs_from_relevance(common > 0, own).negative)
+
+
+class HierarchicalLabels(Relevance):
+    """Labels (N, L), coarse to fine: positive where the first `level` columns agree, negative elsewhere.
+
+    Args:
+        level: how many of the columns must agree, at least 1; None: all.
+    """
+
+    def __init__(self, level: int | None = None):
+        super().__init__()
+        if level is not None and level < 1:
+            raise ValueError(f"HierarchicalLabels: level must be at least 1, got {level}")
+        self.level = level
+
+    def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
+        """Return the pairs (N, M)."""
+        columns = labels.shape[1] if self.level is None else self.level
+        if columns > labels.shape[1]:
+            raise ValueError(f"HierarchicalLabels: level is {columns}, the labels have {labels.shape[1]} columns")
+        agree = torch.ones(len(labels), len(reference_labels), dtype=torch.bool, device=labels.device)
+        for column in range(columns):
+            agree &= labels[:, None, column] == reference_labels[None, :, column]
+        return pairs_from_relevance(agree, own)
+
+
+class RelevanceMatrix(Relevance):
+    """Classes i and j are positive where matrix[i][j] is 1, negative where it is 0, ignored where it is -1.
+
+    Args:
+        matrix: (C, C), C the number of classes; labels (N,) index it.
+    """
+
+    matrix: Tensor
+
+    def __init__(self, matrix: list[list[int]]):
+        super().__init__()
+        table = torch.as_tensor(matrix, dtype=torch.int8)
+        if table.ndim != 2 or table.shape[0] != table.shape[1] or not bool(((table >= -1) & (table <= 1)).all()):
+            raise ValueError("RelevanceMatrix: matrix must be square with entries 1, 0 or -1")
+        self.register_buffer("matrix", table, persistent=False)
+
+    def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
+        """Return the pairs (N, M)."""
+        entry = self.matrix[labels[:, None], reference_labels[None, :]]
+        positive = pairs_from_relevance(entry == 1, own).positive
+        return Pairs(positive, pairs_from_relevance(entry != 0, own).negative)
