@@ -93,7 +93,7 @@ class EmbeddingNetwork(Part, nn.Module, ABC):
             raise ValueError(
                 f"{type(self).__name__}: input_shape must hold sizes of at least 1, got {shape}"
             )
-        self.layers = self.make_layers(shape)
+        self.layers = self.make_layers(shape).train(self.training)
         self._built_for = shape
 
     @abstractmethod
