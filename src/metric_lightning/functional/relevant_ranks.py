@@ -19,7 +19,7 @@ class RelevantRanks(NamedTuple):
     need no expectation: they are given ranks of their own.
 
     Attributes:
-        valid: (B, P) bool, False where a place is only filling.
+        valid: (B, P) bool, False where a place is only filling (the counts are then those of a lone item at the top).
         closer: (B, P) int64, how many items are strictly closer to the query.
         tied: (B, P), how many items are as close, itself included.
         closer_relevant: (B, P), how many relevant items are strictly closer.
@@ -66,10 +66,10 @@ def relevant_ranks(scores: Tensor, columns: Tensor, depth: int | None = None) ->
     closer_relevant, tied_relevant = _count(own, own)
     place = torch.arange(own.shape[1] - 1, -1, -1, device=own.device)
     pure = tied == tied_relevant
-    closer = torch.where(pure, closer + place - closer_relevant, closer)
-    closer_relevant = torch.where(pure, place, closer_relevant)
-    tied, tied_relevant = tied.masked_fill(pure, 1), tied_relevant.masked_fill(pure, 1)
-    ascending_ranks = (valid, closer, tied, closer_relevant, tied_relevant)
+    closer = torch.where(pure, closer + place - closer_relevant, closer).masked_fill(~valid, 0)
+    closer_relevant = torch.where(pure, place, closer_relevant).masked_fill(~valid, 0)
+    lone = pure | ~valid
+    ascending_ranks = (valid, closer, tied.masked_fill(lone, 1), closer_relevant, tied_relevant.masked_fill(lone, 1))
     return RelevantRanks(*(values.flip(1) for values in ascending_ranks))
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from metric_lightning.functional.relevance import Relevance
+from metric_lightning.functional.relevant_items import Relevance
 from metric_lightning.functional.relevant_ranks import RelevantRanks, relevant_ranks
 from metric_lightning.functional.scores import Scores, block_rows
 
@@ -74,11 +74,11 @@ def ranked_blocks(
 
     Example:
         >>> embeddings, labels = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([0, 0, 1])
-        >>> from metric_lightning.functional.relevance import SameLabel
+        >>> from metric_lightning.functional.relevant_items import SameLabel
         >>> leave_one_out = Skipped(own=torch.arange(3))
         >>> for rows, ranks in ranked_blocks(Scores(embeddings, embeddings), SameLabel(labels, labels), leave_one_out):
-        ...     print(rows.tolist(), ranks.closer.flatten().tolist(), ranks.n_relevant.tolist())
-        [2, 0, 1] [1, 0, 0, 0, 0, 0] [0, 1, 1]
+        ...     print(rows.tolist(), ranks.n_relevant.tolist(), ranks.closer[ranks.valid].tolist())
+        [2, 0, 1] [0, 1, 1] [0, 0]
     """
     # Queries with about as many relevant items share a block: little filling, and no one else's depth.
     order = relevance.count.argsort(stable=True)

@@ -77,8 +77,9 @@ def different_rows(rows: Tensor) -> tuple[Tensor, Tensor | None]:
     """Return the different rows of a matrix and, for each row, its place among them (None: all rows differ).
 
     Example:
-        >>> different_rows(torch.tensor([[1.0], [2.0], [1.0]]))[1].tolist()
-        [0, 1, 0]
+        >>> rows, place = different_rows(torch.tensor([[1.0], [2.0], [1.0]]))
+        >>> len(rows), rows[place].flatten().tolist()
+        (2, [1.0, 2.0, 1.0])
     """
     contents = np.ascontiguousarray((rows + 0.0).cpu().numpy())  # + 0.0 makes -0.0 and 0.0 one
     if contents.size == 0:

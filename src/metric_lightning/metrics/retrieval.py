@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from metric_lightning.functional import ranking
-from metric_lightning.functional.relevance import relevance_of_labels
+from metric_lightning.functional.relevant_items import relevance_of_labels
 from metric_lightning.functional.relevant_ranks import RelevantRanks
 from metric_lightning.functional.retrieval import Skipped, SkippedGroup, ranked_blocks
 from metric_lightning.functional.scores import Distance, Scores
