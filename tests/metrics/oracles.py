@@ -18,7 +18,7 @@ def distances(queries, gallery, distance="euclidean"):
 
 
 def orders(row, n=None):
-    """Yield every order of the items that a row of distances admits, ties in any order (at most 5,000 of them)."""
+    """Yield every order of the items that a row of distances admits, ties in any order."""
     groups = [np.flatnonzero(row == value) for value in np.unique(row)]
     if math.prod(math.factorial(len(group)) for group in groups) <= 5000:
         yield from (list(itertools.chain(*parts)) for parts in itertools.product(*map(itertools.permutations, groups)))

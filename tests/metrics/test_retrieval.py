@@ -33,9 +33,7 @@ NAMES = {
 
 
 def everything(**arguments):
-    return RetrievalMetrics(
-        precision_at=(1, 4), recall_at=(1, 3), ndcg_at=(1, 4), full_ranking=True, **arguments
-    )
+    return RetrievalMetrics(precision_at=(1, 4), recall_at=(1, 3), ndcg_at=(1, 4), full_ranking=True, **arguments)
 
 
 def top_only(**arguments):
@@ -69,7 +67,7 @@ def assert_values(metric, queries, gallery, distances, relevant, allowed):
 
 @pytest.fixture(params=["sorted", "top"])
 def route(request, monkeypatch):
-    """Both ways of counting: sorting rows, and looking only at the top (which small galleries wouldn't take)."""
+    """Both ways of counting: sorting rows, and looking at the top (not taken by small galleries)."""
     if request.param == "top":
         monkeypatch.setattr(nearest, "GROUP", 1)
         monkeypatch.setattr("metric_lightning.functional.relevant_ranks.GROUP", 0.05)
@@ -91,22 +89,44 @@ def test_leave_one_out_of_untied_embeddings(metric, distance, route):
 def test_ties_count_by_their_expected_value(metric, seed, route):
     embeddings, labels = grid(9, seed, side=3), labels_of(9, 3, seed)
     d = oracles.distances(embeddings, embeddings)
-    assert_values(metric(), embedded(embeddings, labels), None, d, labels[:, None] == labels, ~np.eye(9, dtype=bool))
+    assert_values(
+        metric(),
+        embedded(embeddings, labels),
+        None,
+        d,
+        labels[:, None] == labels,
+        ~np.eye(9, dtype=bool),
+    )
 
 
 @pytest.mark.parametrize("metric", [everything, top_only])
 def test_all_duplicates(metric, route):
     embeddings, labels = torch.full((7, 3), 0.3), torch.tensor([0, 0, 0, 1, 1, 2, 3])
     d = np.zeros((7, 7))
-    assert_values(metric(), embedded(embeddings, labels), None, d, labels[:, None] == labels, ~np.eye(7, dtype=bool))
+    assert_values(
+        metric(),
+        embedded(embeddings, labels),
+        None,
+        d,
+        labels[:, None] == labels,
+        ~np.eye(7, dtype=bool),
+    )
 
 
 @pytest.mark.parametrize("metric", [everything, top_only])
 def test_queries_in_a_gallery(metric, route):
-    queries, gallery = embedded(grid(12, 1), labels_of(12, 5, 1)), embedded(grid(8, 2), labels_of(8, 4, 2))
+    queries, gallery = (
+        embedded(grid(12, 1), labels_of(12, 5, 1)),
+        embedded(grid(8, 2), labels_of(8, 4, 2)),
+    )
     d = oracles.distances(queries.embeddings, gallery.embeddings)
     values = assert_values(
-        metric(search="gallery"), queries, gallery, d, queries.labels[:, None] == gallery.labels, np.ones((12, 8), bool)
+        metric(search="gallery"),
+        queries,
+        gallery,
+        d,
+        queries.labels[:, None] == gallery.labels,
+        np.ones((12, 8), bool),
     )
     figures = metric(search="gallery").evaluate(queries, gallery)
     left_out = values["map_at_r"].isnan()
@@ -202,7 +222,7 @@ def test_nothing_relevant_and_nothing_at_all():
 
 
 def test_duplicates_tie_wherever_they_stand():
-    """The same embedding at every place of a large gallery: a matrix product alone may round its edges differently."""
+    """A matrix product alone may round the same embedding differently at its edges."""
     gallery = normal(1003, 0, 37) * 100
     labels = torch.arange(1003)
     gallery[::2] = gallery[0]

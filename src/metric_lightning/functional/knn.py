@@ -22,9 +22,10 @@ def knn_predict(
 ) -> Tensor:
     """Return the class with most votes among each query's k nearest items.
 
-    A vote is 1, or 1 / distance where `weighted` (items at distance 0, if there are any, then vote alone), as in
-    scikit-learn's `KNeighborsClassifier`, and as there the smallest label wins among classes with equally many votes.
-    Items tied at the k-th place share the votes that are left in equal parts, so that the order of the gallery never matters.
+    A vote is 1, or 1 / distance where `weighted` (items at distance 0, if there are any, then vote
+    alone), as in scikit-learn's `KNeighborsClassifier`, and as there the smallest label wins among
+    classes with equally many votes. Items tied at the k-th place share the votes that are left in
+    equal parts, so that the order of the gallery never matters.
 
     Args:
         queries: (Q, D).
@@ -62,7 +63,16 @@ def knn_predict(
             share = _weights(queries[rows], gallery, columns, distance)
         votes = share.new_zeros(len(rows), len(classes)).scatter_add_(1, class_of[columns], share)
         for row in open_end.nonzero()[:, 0].tolist():
-            votes[row] = _tied_votes(block[row], k, class_of, len(classes), queries[rows[row]], gallery, weighted, distance)
+            votes[row] = _tied_votes(
+                block[row],
+                k,
+                class_of,
+                len(classes),
+                queries[rows[row]],
+                gallery,
+                weighted,
+                distance,
+            )
         predicted.append(classes[votes.argmax(1)])
     return torch.cat(predicted)
 
@@ -80,7 +90,8 @@ def _tied_votes(
     """(C,) votes of one query, whose k-th nearest item is tied with the next."""
     kth = scores.topk(k).values[-1]
     closer, tied = (scores > kth).nonzero()[:, 0], (scores == kth).nonzero()[:, 0]
-    # All votes are multiplied by the number of tied items: whole numbers stay whole, and equal votes equal.
+    # All votes are multiplied by the number of tied items: whole numbers stay whole, and equal
+    # votes equal.
     columns = torch.cat([closer, tied])
     share = torch.full((len(columns),), float(k - len(closer)), dtype=torch.float64, device=scores.device)
     share[: len(closer)] = len(tied)
@@ -90,7 +101,7 @@ def _tied_votes(
 
 
 def _weights(queries: Tensor, gallery: Tensor, columns: Tensor, distance: Distance) -> Tensor:
-    """(B, K) float64: 1 / distance of the queries (B, D) to their items; where one is at 0, 1 for such and 0 for others."""
+    """(B, K) float64: 1 / distance; where an item is at distance 0, 1 for such and 0 for others."""
     lengths = _LENGTH[distance](queries.double()[:, None], gallery[columns].double())
     at_zero = lengths == 0
     weights = 1 / torch.where(at_zero, 1.0, lengths)

@@ -9,9 +9,9 @@ GROUP = 32  # items whose largest score is looked at first
 def nearest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Return the k largest scores of each row in descending order, and their columns.
 
-    The row is cut into groups of 32 columns. The k largest items lie in the k groups with the largest maxima, so one
-    vectorised pass for the maxima and a search among few items do what a search of the whole row would. Which of
-    several equal scores comes first is left open.
+    The row is cut into groups of 32 columns. The k largest items lie in the k groups with the
+    largest maxima, so one vectorised pass for the maxima and a search among few items do what a
+    search of the whole row would. Which of several equal scores comes first is left open.
 
     Args:
         scores: (B, M), larger is closer.
@@ -33,8 +33,10 @@ def nearest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
         raise ValueError(f"k={k} must lie between 0 and the number of columns, {n_columns}")
     n_groups = n_columns // GROUP
     if k * 4 > n_groups:
-        return tuple(scores.topk(k, dim=1))
-    # Group g holds the columns g, g + n_groups, g + 2 n_groups, ...: the maxima are taken over whole vectors.
+        top = scores.topk(k, dim=1)
+        return top.values, top.indices
+    # Group g holds the columns g, g + n_groups, g + 2 n_groups, ...: the maxima are taken over
+    # whole vectors.
     grouped = n_groups * GROUP
     groups = scores[:, :grouped].unflatten(1, (GROUP, n_groups)).amax(1).topk(k, dim=1, sorted=False).indices
     members = groups[:, None, :] + n_groups * torch.arange(GROUP, device=scores.device)[:, None]

@@ -1,11 +1,12 @@
 """Retrieval metrics of ranked relevant items, one value a query.
 
-All take `RelevantRanks` of B queries and return (B,) float64: the metric's expected value over the orders of tied items,
-and nan for a query without a relevant item. R is the number of relevant items of a query, rel(i) is 1 where the item
-at rank i (from 1) is relevant and 0 where not. Where the gallery holds fewer than k items, the missing ones count as not relevant.
+All take `RelevantRanks` of B queries and return (B,) float64: the metric's expected value over the
+orders of tied items, and nan for a query without a relevant item. R is the number of relevant items
+of a query, rel(i) is 1 where the item at rank i (from 1) is relevant and 0 where not. Where the
+gallery holds fewer than k items, the missing ones count as not relevant.
 
-The items of a group of t tied items, s of them relevant, behind a closer ones (r of them relevant) take the ranks
-a + 1 .. a + t; each rank holds a relevant item with probability s / t.
+The items of a group of t tied items, s of them relevant, behind a closer ones (r of them relevant)
+take the ranks a + 1 .. a + t; each rank holds a relevant item with probability s / t.
 """
 
 import torch
@@ -31,7 +32,8 @@ def precision_at(ranks: RelevantRanks, k: int) -> Tensor:
 
 
 def recall_at(ranks: RelevantRanks, k: int) -> Tensor:
-    """Recall at k as metric learning uses the word (hit rate): 1 where any of the first k items is relevant.
+    """Recall at k as metric learning uses the word (hit rate): 1 where any of the first k items is
+    relevant.
 
     Raises:
         ValueError: k is less than 1.
@@ -62,7 +64,8 @@ def r_precision(ranks: RelevantRanks) -> Tensor:
 
     Example:
         >>> from metric_lightning.functional.relevant_ranks import relevant_ranks
-        >>> r_precision(relevant_ranks(torch.tensor([[0.9, 0.8, 0.7]]), torch.tensor([[0, 2]]))).tolist()
+        >>> ranks = relevant_ranks(torch.tensor([[0.9, 0.8, 0.7]]), torch.tensor([[0, 2]]))
+        >>> r_precision(ranks).tolist()
         [0.5]
     """
     n_relevant = ranks.n_relevant
@@ -70,11 +73,13 @@ def r_precision(ranks: RelevantRanks) -> Tensor:
 
 
 def map_at_r(ranks: RelevantRanks) -> Tensor:
-    """MAP@R (Musgrave, Belongie, Lim: A Metric Learning Reality Check, ECCV 2020): sum_{i <= R} rel(i) P@i / R.
+    """MAP@R (Musgrave, Belongie, Lim: A Metric Learning Reality Check, ECCV 2020): sum_{i <= R}
+    rel(i) P@i / R.
 
     Example:
         >>> from metric_lightning.functional.relevant_ranks import relevant_ranks
-        >>> map_at_r(relevant_ranks(torch.tensor([[0.9, 0.8, 0.7]]), torch.tensor([[0, 2]]))).tolist()
+        >>> ranks = relevant_ranks(torch.tensor([[0.9, 0.8, 0.7]]), torch.tensor([[0, 2]]))
+        >>> map_at_r(ranks).tolist()
         [0.5]
     """
     return _where_relevant(ranks, _precisions(ranks, ranks.n_relevant[:, None]) / ranks.n_relevant)
@@ -85,7 +90,8 @@ def average_precision(ranks: RelevantRanks) -> Tensor:
 
     Example:
         >>> from metric_lightning.functional.relevant_ranks import relevant_ranks
-        >>> average_precision(relevant_ranks(torch.tensor([[0.9, 0.8, 0.7, 0.6]]), torch.tensor([[0, 3]]))).tolist()
+        >>> ranks = relevant_ranks(torch.tensor([[0.9, 0.8, 0.7, 0.6]]), torch.tensor([[0, 3]]))
+        >>> average_precision(ranks).tolist()
         [0.75]
     """
     return _where_relevant(ranks, _precisions(ranks, None) / ranks.n_relevant)
@@ -96,7 +102,8 @@ def reciprocal_rank(ranks: RelevantRanks) -> Tensor:
 
     Example:
         >>> from metric_lightning.functional.relevant_ranks import relevant_ranks
-        >>> reciprocal_rank(relevant_ranks(torch.tensor([[0.9, 0.8, 0.7]]), torch.tensor([[1, 2]]))).tolist()
+        >>> ranks = relevant_ranks(torch.tensor([[0.9, 0.8, 0.7]]), torch.tensor([[1, 2]]))
+        >>> reciprocal_rank(ranks).tolist()
         [0.5]
     """
     closer, tied, relevant = _first_group(ranks)
@@ -111,14 +118,16 @@ def reciprocal_rank(ranks: RelevantRanks) -> Tensor:
 def ndcg_at(ranks: RelevantRanks, k: int) -> Tensor:
     """NDCG at k: sum_{i <= k} rel(i) / log2(i + 1), divided by its largest possible value.
 
-    Jarvelin, Kekalainen: Cumulated gain-based evaluation of IR techniques (ACM TOIS 2002), with gains of 0 and 1.
+    Jarvelin, Kekalainen: Cumulated gain-based evaluation of IR techniques (ACM TOIS 2002), with
+    gains of 0 and 1.
 
     Raises:
         ValueError: k is less than 1.
 
     Example:
         >>> from metric_lightning.functional.relevant_ranks import relevant_ranks
-        >>> ndcg_at(relevant_ranks(torch.tensor([[0.9, 0.8, 0.7]]), torch.tensor([[0, 1]])), 2).tolist()
+        >>> ranks = relevant_ranks(torch.tensor([[0.9, 0.8, 0.7]]), torch.tensor([[0, 1]]))
+        >>> ndcg_at(ranks, 2).tolist()
         [1.0]
     """
     _check_k(k)
@@ -128,7 +137,10 @@ def ndcg_at(ranks: RelevantRanks, k: int) -> Tensor:
     mixed = ranks.valid & (ranks.tied > 1)
     if bool(mixed.any()):
         cumulated = torch.cat([gains.new_zeros(1), _discount(torch.arange(k, device=gains.device)).cumsum(0)])
-        first, last = ranks.closer[mixed].clamp(max=k), (ranks.closer + ranks.tied)[mixed].clamp(max=k)
+        first, last = (
+            ranks.closer[mixed].clamp(max=k),
+            (ranks.closer + ranks.tied)[mixed].clamp(max=k),
+        )
         gains[mixed] = (cumulated[last] - cumulated[first]) / ranks.tied[mixed]
     return _where_relevant(ranks, gains.sum(1) / best.sum(1))
 
@@ -159,9 +171,10 @@ def _expected_hits(ranks: RelevantRanks, depth: int | Tensor) -> Tensor:
 def _precisions(ranks: RelevantRanks, depth: Tensor | None) -> Tensor:
     """(B,) float64: the expected sum over ranks i up to depth of rel(i) P@i.
 
-    At rank a + p of a group stands a relevant item with probability s / t. Then r + 1 + (p - 1) c relevant items are expected
-    up to that rank, c = (s - 1) / (t - 1). The sum over p of that divided by (a + p) is n c + (r + 1 - c (a + 1)) (H(a + n) - H(a)),
-    H the harmonic numbers and n the number of the group's ranks within depth. An item's share is the group's divided by s.
+    At rank a + p of a group stands a relevant item with probability s / t. Then r + 1 + (p - 1) c
+    relevant items are expected up to that rank, c = (s - 1) / (t - 1). The sum over p of that
+    divided by (a + p) is n c + (r + 1 - c (a + 1)) (H(a + n) - H(a)), H the harmonic numbers and n
+    the number of the group's ranks within depth. An item's share is the group's divided by s.
     """
     within = ranks.tied if depth is None else _ranks_within(ranks, depth)
     shares = torch.where(within > 0, (ranks.closer_relevant + 1).double() / (ranks.closer + 1), 0.0)
@@ -175,15 +188,19 @@ def _precisions(ranks: RelevantRanks, depth: Tensor | None) -> Tensor:
 
 
 def _first_group(ranks: RelevantRanks) -> tuple[Tensor, Tensor, Tensor]:
-    """(B,) float64 each: items closer than the closest relevant items, items tied with them, relevant ones among these."""
+    """(B,) float64 each: a, t and s of the closest group with a relevant item."""
     if ranks.valid.shape[1] == 0:
         nothing = torch.zeros(len(ranks.valid), dtype=torch.float64, device=ranks.valid.device)
         return nothing, nothing + 1, nothing + 1
-    return ranks.closer[:, 0].double(), ranks.tied[:, 0].double(), ranks.tied_relevant[:, 0].double()
+    return (
+        ranks.closer[:, 0].double(),
+        ranks.tied[:, 0].double(),
+        ranks.tied_relevant[:, 0].double(),
+    )
 
 
 def _expected_reciprocal(closer: float, tied: float, relevant: float) -> Tensor:
-    """Sum over p of P(the first relevant item of the group is its p-th) / (closer + p), P = C(t - p, s - 1) / C(t, s)."""
+    """Sum over p of P(p) / (a + p), P(p) = C(t - p, s - 1) / C(t, s): the first relevant is the p-th."""
     p = torch.arange(1, tied - relevant + 2, dtype=torch.float64)
     log_ways = torch.lgamma(tied - p + 1) - torch.lgamma(tied - p - relevant + 2)
     probability = torch.softmax(log_ways, 0)  # the p-independent factors cancel

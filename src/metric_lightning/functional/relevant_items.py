@@ -15,13 +15,14 @@ class Relevance(Protocol):
     """Tells the relevant items of queries, a block at a time.
 
     Attributes:
-        count: (Q,) int64, the number of relevant items of each query, the query itself included where it is one.
+        count: (Q,) int64, the number of relevant items of each query, the query itself included
+            where it is one.
     """
 
     count: Tensor
 
     def columns(self, rows: Tensor) -> Tensor:
-        """Return (B, P) int64: the gallery columns relevant to the queries `rows` (B,), filled up with -1."""
+        """Return (B, P) int64: the columns relevant to the queries `rows` (B,), -1 for filling."""
         ...
 
 
@@ -33,7 +34,8 @@ class SameLabel:
         gallery_labels: (M,) int64.
 
     Example:
-        >>> SameLabel(torch.tensor([7, 5]), torch.tensor([5, 7, 5])).columns(torch.tensor([0, 1])).tolist()
+        >>> relevance = SameLabel(torch.tensor([7, 5]), torch.tensor([5, 7, 5]))
+        >>> relevance.columns(torch.tensor([0, 1])).tolist()
         [[1, -1], [0, 2]]
     """
 
@@ -43,7 +45,7 @@ class SameLabel:
         self.count = torch.searchsorted(ordered, query_labels, right=True) - self._start
 
     def columns(self, rows: Tensor) -> Tensor:
-        """Return (B, P) int64: the gallery columns relevant to the queries `rows` (B,), filled up with -1."""
+        """Return (B, P) int64: the columns relevant to the queries `rows` (B,), -1 for filling."""
         count = self.count[rows][:, None]
         place = torch.arange(int(count.max()) if count.numel() else 0, device=rows.device)
         if not len(place):
@@ -66,7 +68,10 @@ class SharedLabel:
     """
 
     def __init__(self, query_labels: Tensor, gallery_labels: Tensor) -> None:
-        self._queries, self._gallery = (query_labels != 0).float(), (gallery_labels != 0).float().t()
+        self._queries, self._gallery = (
+            (query_labels != 0).float(),
+            (gallery_labels != 0).float().t(),
+        )
         rows = torch.arange(len(query_labels), device=query_labels.device)
         blocks = rows.split(block_rows(len(gallery_labels)))
         self.count = torch.cat([self._mask(block).sum(1) for block in blocks])
@@ -75,7 +80,7 @@ class SharedLabel:
         return self._queries[rows] @ self._gallery > 0
 
     def columns(self, rows: Tensor) -> Tensor:
-        """Return (B, P) int64: the gallery columns relevant to the queries `rows` (B,), filled up with -1."""
+        """Return (B, P) int64: the columns relevant to the queries `rows` (B,), -1 for filling."""
         return columns_of(self._mask(rows))
 
 
@@ -95,7 +100,7 @@ class GivenRelevance:
         self.count = relevant.sum(1)
 
     def columns(self, rows: Tensor) -> Tensor:
-        """Return (B, P) int64: the gallery columns relevant to the queries `rows` (B,), filled up with -1."""
+        """Return (B, P) int64: the columns relevant to the queries `rows` (B,), -1 for filling."""
         return columns_of(self._relevant[rows])
 
 
@@ -107,7 +112,8 @@ def relevance_of_labels(query_labels: Tensor, gallery_labels: Tensor) -> Relevan
     """
     if query_labels.ndim not in (1, 2) or query_labels.shape[1:] != gallery_labels.shape[1:]:
         raise ValueError(
-            f"labels {tuple(query_labels.shape)} and {tuple(gallery_labels.shape)} must be (Q,) and (M,), or (Q, C) and (M, C)"
+            f"labels {tuple(query_labels.shape)} and {tuple(gallery_labels.shape)} must be "
+            "(Q,) and (M,), or (Q, C) and (M, C)"
         )
     if query_labels.ndim == 1:
         return SameLabel(query_labels, gallery_labels)

@@ -1,6 +1,7 @@
 """Where the relevant items of each query stand: all that a retrieval metric has to know.
 
-B queries (rows), M gallery items (columns), P places for relevant items (the largest number of them in a block).
+B queries (rows), M gallery items (columns), P places for relevant items (the largest number of them
+in a block).
 """
 
 from typing import NamedTuple
@@ -14,12 +15,13 @@ from metric_lightning.functional.nearest import GROUP, nearest
 class RelevantRanks(NamedTuple):
     """Each query's relevant items, closest first, filled up to P places.
 
-    Items with equal scores are tied. The tied items of a query stand in random order, and a metric is its expected value
-    over the orders; the counts below are what that takes. Relevant items that are tied with relevant items only
-    need no expectation: they are given ranks of their own.
+    Items with equal scores are tied. The tied items of a query stand in random order, and a metric
+    is its expected value over the orders; the counts below are what that takes. Relevant items that
+    are tied with relevant items only need no expectation: they are given ranks of their own.
 
     Attributes:
-        valid: (B, P) bool, False where a place is only filling (the counts are then those of a lone item at the top).
+        valid: (B, P) bool, False where a place is only filling (the counts are then those of a lone
+            item at the top).
         closer: (B, P) int64, how many items are strictly closer to the query.
         tied: (B, P), how many items are as close, itself included.
         closer_relevant: (B, P), how many relevant items are strictly closer.
@@ -42,11 +44,12 @@ def relevant_ranks(scores: Tensor, columns: Tensor, depth: int | None = None) ->
     """Rank the relevant items of a block of queries.
 
     Args:
-        scores: (B, M), larger is closer; -inf for items that a query is not compared with. The rows may be overwritten.
+        scores: (B, M), larger is closer; -inf for items that a query is not compared with. The rows
+            may be overwritten.
         columns: (B, P) int64, the columns of the relevant items, -1 where a query has fewer than P.
             Items with score -inf are passed over.
-        depth: how many items of a ranking matter. Relevant items with `depth` or more items closer are reported with
-            some such rank, not tied. None ranks all.
+        depth: how many items of a ranking matter. Relevant items with `depth` or more items closer
+            are reported with some such rank, not tied. None ranks all.
 
     Returns:
         the `RelevantRanks`; an item's column is not told.
@@ -69,12 +72,18 @@ def relevant_ranks(scores: Tensor, columns: Tensor, depth: int | None = None) ->
     closer = torch.where(pure, closer + place - closer_relevant, closer).masked_fill(~valid, 0)
     closer_relevant = torch.where(pure, place, closer_relevant).masked_fill(~valid, 0)
     lone = pure | ~valid
-    ascending_ranks = (valid, closer, tied.masked_fill(lone, 1), closer_relevant, tied_relevant.masked_fill(lone, 1))
+    ascending_ranks = (
+        valid,
+        closer,
+        tied.masked_fill(lone, 1),
+        closer_relevant,
+        tied_relevant.masked_fill(lone, 1),
+    )
     return RelevantRanks(*(values.flip(1) for values in ascending_ranks))
 
 
 def ascending(scores: Tensor) -> Tensor:
-    """Return the rows in ascending order; on a CPU in place, by numpy, whose vectorised sort is the fastest at hand."""
+    """Return the rows in ascending order; on a CPU in place, by numpy's fast vectorised sort."""
     if scores.device.type != "cpu":
         return scores.sort(dim=1).values
     scores.numpy().sort(axis=1)
@@ -82,7 +91,7 @@ def ascending(scores: Tensor) -> Tensor:
 
 
 def _count(row: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Count the items of ascending rows (B, M) that are closer than, and tied with, each of the values (B, P)."""
+    """Count the items of ascending rows (B, M) closer than, and tied with, each value (B, P)."""
     reached = torch.searchsorted(row, values, right=True)
     return row.shape[1] - reached, reached - torch.searchsorted(row, values)
 
@@ -90,7 +99,8 @@ def _count(row: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
 def _count_top(scores: Tensor, own: Tensor, valid: Tensor, depth: int) -> tuple[Tensor, Tensor]:
     top = nearest(scores, depth + 1)[0].flip(1).contiguous()
     closer, tied = _count(top, own)
-    # What is tied with the last of the top may be tied with more items outside: those rows are counted whole.
+    # What is tied with the last of the top may be tied with more items outside: those rows are
+    # counted whole.
     open_end = ((own == top[:, :1]) & (closer < depth) & valid).any(1).nonzero()[:, 0]
     if len(open_end):
         closer[open_end], tied[open_end] = _count(ascending(scores[open_end]), own[open_end].contiguous())

@@ -1,7 +1,8 @@
 """Ranks of relevant items for whole sets, a block of queries at a time.
 
-Q queries, M gallery items, D dimensions. Memory is O(block x M); time is that of the matrix product and little more while only
-the first items of each ranking matter (`depth`), and a sort of each row otherwise.
+Q queries, M gallery items, D dimensions. Memory is O(block x M); time is that of the matrix product
+and little more while only the first items of each ranking matter (`depth`), and a sort of each row
+otherwise.
 """
 
 from collections.abc import Iterator
@@ -21,11 +22,13 @@ class Skipped:
     """Gallery items that a query is not compared with.
 
     Args:
-        own: (Q,) int64, the column that is the query itself, -1 for none; None where no query is in the gallery.
-        query_groups: (Q,) int64 or None, where each query comes from (its camera, say); needs gallery_groups.
+        own: (Q,) int64, the column that is the query itself, -1 for none; None where no query is in
+            the gallery.
+        query_groups: (Q,) int64 or None, where each query comes from (its camera, say); needs
+            gallery_groups.
         gallery_groups: (M,) int64 or None.
-        of_group: what a query's own group hides from it: "relevant", its relevant items (re-identification: the same
-            person on the same camera), or "all" items.
+        of_group: what a query's own group hides from it: "relevant", its relevant items
+            (re-identification: the same person on the same camera), or "all" items.
 
     Raises:
         ValueError: groups of one side only.
@@ -46,7 +49,7 @@ class Skipped:
         self._query_groups, self._gallery_groups = query_groups, gallery_groups
 
     def hide(self, scores: Tensor, rows: Tensor, columns: Tensor) -> None:
-        """Write -inf into `scores` (B, M) of the queries `rows` (B,), whose relevant items are `columns` (B, P)."""
+        """Write -inf into the `scores` (B, M) of the queries `rows` (B,) with relevant `columns`."""
         if self._own is not None:
             own = self._own[rows]
             known = (own >= 0).nonzero()[:, 0]
@@ -64,23 +67,27 @@ class Skipped:
 def ranked_blocks(
     scores: Scores, relevance: Relevance, skipped: Skipped, depth: int | None = None
 ) -> Iterator[tuple[Tensor, RelevantRanks]]:
-    """Yield (rows (B,), their `RelevantRanks`) until every query has come once, in an order of their own.
+    """Yield (rows (B,), their `RelevantRanks`) until every query has come once, in an order of
+    their own.
 
     Args:
         scores: of the queries against the gallery.
         relevance: which items are relevant.
         skipped: which items don't take part.
-        depth: ranks are exact up to this one and up to each query's number of relevant items; None: all ranks.
+        depth: ranks are exact up to this one and up to each query's number of relevant items; None:
+            all ranks.
 
     Example:
         >>> embeddings, labels = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([0, 0, 1])
         >>> from metric_lightning.functional.relevant_items import SameLabel
         >>> leave_one_out = Skipped(own=torch.arange(3))
-        >>> for rows, ranks in ranked_blocks(Scores(embeddings, embeddings), SameLabel(labels, labels), leave_one_out):
+        >>> scores, relevance = Scores(embeddings, embeddings), SameLabel(labels, labels)
+        >>> for rows, ranks in ranked_blocks(scores, relevance, leave_one_out):
         ...     print(rows.tolist(), ranks.n_relevant.tolist(), ranks.closer[ranks.valid].tolist())
         [2, 0, 1] [0, 1, 1] [0, 0]
     """
-    # Queries with about as many relevant items share a block: little filling, and no one else's depth.
+    # Queries with about as many relevant items share a block: little filling, and no one else's
+    # depth.
     order = relevance.count.argsort(stable=True)
     count = relevance.count[order]
     start = 0

@@ -1,7 +1,7 @@
 """Scores of queries against a gallery, as one matrix product, a block of rows at a time.
 
-Q queries, M gallery items, D dimensions. Scores rank: a larger score is a smaller distance. What they are in absolute terms
-is nobody's business.
+Q queries, M gallery items, D dimensions. Scores rank: a larger score is a smaller distance. What
+they are in absolute terms is nobody's business.
 """
 
 from collections.abc import Callable
@@ -13,24 +13,27 @@ from torch import Tensor
 
 Distance = Literal["euclidean", "cosine", "dot"]
 
-# Scores that are held at a time. 16 MiB in float32: small enough for the caches, large enough for the product's speed.
+# Scores that are held at a time. 16 MiB in float32: small enough for the caches, large enough for
+# the product's speed.
 BLOCK_ELEMENTS = 2**22
 
 
 class Scores:
     """The (Q, M) scores, computed a block of rows at a time.
 
-    Items with the same embedding, bit for bit, get the same score whatever the blocks: the product is taken with the
-    different rows only. Other items tie when their scores are equal in the working precision: float32, and float64 for
-    embeddings in float64.
+    Items with the same embedding, bit for bit, get the same score whatever the blocks: the product
+    is taken with the different rows only. Other items tie when their scores are equal in the
+    working precision: float32, and float64 for embeddings in float64.
 
     Args:
         queries: (Q, D).
         gallery: (M, D).
-        distance: "euclidean" (the squared one ranks alike), "cosine", or "dot", whose larger products are closer.
+        distance: "euclidean" (the squared one ranks alike), "cosine", or "dot", whose larger
+            products are closer.
 
     Raises:
-        ValueError: shapes that don't go together, embeddings that aren't finite, or an unknown distance.
+        ValueError: shapes that don't go together, embeddings that aren't finite, or an unknown
+        distance.
 
     Example:
         >>> scores = Scores(torch.tensor([[0.0]]), torch.tensor([[3.0], [-1.0], [3.0]]))
@@ -66,7 +69,7 @@ def block_rows(width: int) -> int:
 
 
 def check_finite(embeddings: Tensor, name: str) -> Tensor:
-    """Return `embeddings`, or raise ValueError where one is infinite or nan: nothing could be ranked by it."""
+    """Return `embeddings`, or raise ValueError where one is infinite or nan."""
     bad = int((~torch.isfinite(embeddings)).any(1).sum())
     if bad:
         raise ValueError(f"{bad} of {len(embeddings)} rows of {name} aren't finite; look for a diverged training")
@@ -74,7 +77,8 @@ def check_finite(embeddings: Tensor, name: str) -> Tensor:
 
 
 def different_rows(rows: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Return the different rows of a matrix and, for each row, its place among them (None: all rows differ).
+    """Return the different rows of a matrix and, for each row, its place among them (None: all rows
+    differ).
 
     Example:
         >>> rows, place = different_rows(torch.tensor([[1.0], [2.0], [1.0]]))
@@ -97,17 +101,20 @@ def different_rows(rows: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 def _euclidean(queries: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor]:
-    """<x, y> - |y|^2 / 2, which is (|x|^2 - |x - y|^2) / 2; the |x|^2 of a row doesn't change its order.
+    """<x, y> - |y|^2 / 2, which is (|x|^2 - |x - y|^2) / 2; the |x|^2 of a row doesn't change its
+    order.
 
-    Embeddings are moved to their centre, where least is cancelled, and scaled so that no square overflows or vanishes.
+    Embeddings are moved to their centre, where least is cancelled, and scaled so that no square
+    overflows or vanishes.
     """
     if len(gallery):
         centre = gallery.mean(0, keepdim=True)
-        # Rounded to a power of two of the order of the spread: whole numbers stay exact, and with them their ties.
+        # Rounded to a power of two of the order of the spread: whole numbers stay exact, and with
+        # them their ties.
         grid = _power_of_two(gallery - centre)
         centre = (centre * grid).round() / grid
         queries, gallery = queries - centre, gallery - centre
-        scale = _power_of_two(torch.cat([queries.abs().amax(0), gallery.abs().amax(0)]))
+        scale = min(_power_of_two(queries), _power_of_two(gallery))
         queries, gallery = queries * scale, gallery * scale
     half_squares = gallery.square().sum(1, keepdim=True) / 2
     return torch.cat([queries, torch.ones_like(queries[:, :1])], 1), torch.cat([gallery, -half_squares], 1)
@@ -130,7 +137,7 @@ def unit_rows(rows: Tensor) -> Tensor:
     return rows / torch.where(length > 0, length, 1.0)
 
 
-def _power_of_two(values: Tensor) -> Tensor | float:
+def _power_of_two(values: Tensor) -> float:
     """A power of two (exact to multiply by) that brings the largest value to between 1/2 and 1."""
     largest = float(values.abs().max()) if values.numel() else 0.0
     return 2.0 ** -float(np.clip(np.frexp(largest)[1], -120, 120)) if largest > 0 else 1.0

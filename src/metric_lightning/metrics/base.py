@@ -1,7 +1,8 @@
 """What every metric of this package is: figures of one embedded set of samples.
 
-Modules embed a validation or test set once and hand the same `EmbeddedSet` to every metric (`evaluate`). Users with a loop of
-their own call `update` and `compute`, as with any torchmetrics metric.
+Modules embed a validation or test set once and hand the same `EmbeddedSet` to every metric
+(`evaluate`). Users with a loop of their own call `update` and `compute`, as with any torchmetrics
+metric.
 """
 
 from abc import ABC, abstractmethod
@@ -22,8 +23,10 @@ class EmbeddedSet(NamedTuple):
     Attributes:
         embeddings: (n, D) floating point.
         labels: (n,) int64, or (n, C) bool for samples with several labels.
-        indices: (n,) int64, the position of each sample in its dataset: what tells one sample from another.
-        groups: (n,) int64 or None, where a sample comes from (its camera, say); see `RetrievalMetrics`.
+        indices: (n,) int64, the position of each sample in its dataset: what tells one sample from
+            another.
+        groups: (n,) int64 or None, where a sample comes from (its camera, say); see
+            `RetrievalMetrics`.
     """
 
     embeddings: Tensor
@@ -33,14 +36,16 @@ class EmbeddedSet(NamedTuple):
 
 
 class EmbeddingMetric(Part, Metric, ABC):
-    """A metric of embeddings. A subclass writes `evaluate`, and calls `super().__init__()` in its constructor.
+    """A metric of embeddings. A subclass writes `evaluate`, and calls `super().__init__()` in its
+    constructor.
 
-    `update(embeddings, labels, indices)` collects samples on every rank; `compute()` brings the ranks together, drops
-    samples seen twice (the same index: what a padding sampler does) and evaluates. The sample order is that of the
-    indices, so the figures don't depend on how samples were spread over ranks. A rank may have no sample.
+    `update(embeddings, labels, indices)` collects samples on every rank; `compute()` brings the
+    ranks together, drops samples seen twice (the same index: what a padding sampler does) and
+    evaluates. The sample order is that of the indices, so the figures don't depend on how samples
+    were spread over ranks. A rank may have no sample.
 
-    Names of figures hold no slash, so that they serve in names of files. A figure that can't be measured (no query has a
-    relevant item, say) is nan, never a number that looks like a result.
+    Names of figures hold no slash, so that they serve in names of files. A figure that can't be
+    measured (no query has a relevant item, say) is nan, never a number that looks like a result.
     """
 
     full_state_update = False
@@ -68,12 +73,12 @@ class EmbeddingMetric(Part, Metric, ABC):
 
         Args:
             queries: the samples to be judged.
-            gallery: the samples that they may be compared with, the training set usually. A metric that can't do without
-                one returns no figure when it is None.
+            gallery: the samples that they may be compared with, the training set usually. A metric
+                that can't do without one returns no figure when it is None.
         """
 
     def fit(self, queries: EmbeddedSet) -> None:
-        """Choose what has to be chosen on validation data, a threshold say. Most metrics choose nothing."""
+        """Choose what is to be chosen on validation data, a threshold say; mostly nothing."""
 
     def update(
         self,
@@ -88,7 +93,8 @@ class EmbeddingMetric(Part, Metric, ABC):
         Args:
             embeddings: (n, D).
             labels: (n,) int64, or (n, C) bool.
-            indices: (n,) int64, the position of each sample in its dataset; None where no sample comes twice.
+            indices: (n,) int64, the position of each sample in its dataset; None where no sample
+                comes twice.
             groups: (n,) int64 or None.
             gallery: True where the samples belong to the gallery.
 
@@ -97,7 +103,8 @@ class EmbeddingMetric(Part, Metric, ABC):
         """
         if embeddings.ndim != 2 or labels.shape[:1] != embeddings.shape[:1]:
             raise ValueError(
-                f"embeddings {tuple(embeddings.shape)} and labels {tuple(labels.shape)} must be (n, D) and (n,) or (n, C)"
+                f"embeddings {tuple(embeddings.shape)} and labels {tuple(labels.shape)} must be "
+                "(n, D) and (n,) or (n, C)"
             )
         if len(embeddings) == 0:
             return
@@ -109,22 +116,28 @@ class EmbeddingMetric(Part, Metric, ABC):
             getattr(self, ("gallery_" if gallery else "") + name).append(values)
 
     def compute(self) -> dict[str, float]:
-        """Return the figures of all samples of all ranks; with none, the figures of an empty set."""
-        gallery = self._collected("gallery_")
-        return self.evaluate(self._collected(""), gallery if len(gallery.labels) else None)
+        """Return the figures of all samples of all ranks."""
+        queries, gallery = self._collected(""), self._collected("gallery_")
+        if not len(gallery.labels):
+            return self.evaluate(queries, None)
+        if not len(queries.labels):
+            queries = EmbeddedSet(*(values[:0] for values in gallery[:3]))
+        return self.evaluate(queries, gallery)
 
     def _collected(self, side: str) -> EmbeddedSet:
-        parts = {name: getattr(self, side + name) for name in EmbeddedSet._fields}
-        if sum(map(len, parts["labels"])) == 0:
+        parts = [getattr(self, side + name) for name in EmbeddedSet._fields]
+        if len(parts[0]) == 0:
             return EmbeddedSet(torch.empty(0, 1), *(torch.empty(0, dtype=torch.int64) for _ in range(2)))
-        embeddings, labels, indices, groups = (dim_zero_cat(values) for values in parts.values())
+        # lists of batches, or one tensor each where torchmetrics has brought ranks together
+        embeddings, labels, indices, groups = (dim_zero_cat(values) for values in parts)
         kept = first_of_each(indices)
         known = bool((groups >= 0).any())
         return EmbeddedSet(embeddings[kept], labels[kept], indices[kept], groups[kept] if known else None)
 
 
 def first_of_each(indices: Tensor) -> Tensor:
-    """Return the positions of the first of each index, in the order of the indices; negative ones are all different.
+    """Return the positions of the first of each index, in the order of the indices; negative ones
+    are all different.
 
     Example:
         >>> first_of_each(torch.tensor([4, 1, 4, -1, -1])).tolist()
@@ -139,8 +152,8 @@ def first_of_each(indices: Tensor) -> Tensor:
 def gather_parts(part: Tensor, group: object = None) -> list[Tensor]:
     """Return the parts of all ranks, empty ones left out.
 
-    torchmetrics' own gathering aborts when a rank has nothing: its stand-in, `torch.tensor([])`, has another type and
-    another number of dimensions than what the other ranks hold.
+    torchmetrics' own gathering aborts when a rank has nothing: its stand-in, `torch.tensor([])`,
+    has another type and another number of dimensions than what the other ranks hold.
     """
     parts: list[Tensor] = [part] * torch.distributed.get_world_size(group)  # type: ignore[arg-type]
     torch.distributed.all_gather_object(parts, part.cpu(), group=group)  # type: ignore[arg-type]

@@ -8,11 +8,13 @@ from metric_lightning.metrics.base import EmbeddedSet, EmbeddingMetric
 
 
 class KNNAccuracy(EmbeddingMetric):
-    """The share of queries that their k nearest gallery items, the training set's, give the right class by vote.
+    """The share of queries that their k nearest gallery items, the training set's, give the right
+    class by vote.
 
-    Figure: `knn_accuracy`, or `weighted_knn_accuracy`. The vote is that of `functional.knn.knn_predict`: equal to scikit-learn's
-    `KNeighborsClassifier` on data without ties; among equally many votes the smallest label wins, and
-    items tied at the k-th place share the votes that are left.
+    Figure: `knn_accuracy`, or `weighted_knn_accuracy`. The vote is that of
+    `functional.knn.knn_predict`: equal to scikit-learn's `KNeighborsClassifier` on data without
+    ties; among equally many votes the smallest label wins, and items tied at the k-th place share
+    the votes that are left.
 
     The gallery holds no query. Without a gallery there is no figure; with no query it is nan.
 
@@ -22,11 +24,13 @@ class KNNAccuracy(EmbeddingMetric):
         distance: "euclidean", "cosine" or, not weighted, "dot".
 
     Raises:
-        ValueError: an argument outside its range, labels (n, C), or a gallery of fewer than k items.
+        ValueError: an argument outside its range, labels (n, C), or a gallery of fewer than k
+        items.
 
     Example:
-        >>> gallery = EmbeddedSet(torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([0, 0, 1]), torch.arange(3))
-        >>> queries = EmbeddedSet(torch.tensor([[0.4], [0.6]]), torch.tensor([0, 1]), torch.arange(2))
+        >>> line = torch.tensor([[0.0], [1.0], [5.0]])
+        >>> gallery = EmbeddedSet(line, torch.tensor([0, 0, 1]), torch.arange(3))
+        >>> queries = EmbeddedSet(line[:2] + 0.1, torch.tensor([0, 1]), torch.arange(2))
         >>> KNNAccuracy(k=1).evaluate(queries, gallery)
         {'knn_accuracy': 0.5}
     """
@@ -47,7 +51,12 @@ class KNNAccuracy(EmbeddingMetric):
         if queries.labels.ndim != 1:
             raise ValueError(f"labels {tuple(queries.labels.shape)} must be (n,): a vote has one winner")
         predicted = knn_predict(
-            queries.embeddings, gallery.embeddings, gallery.labels, self.k, self.weighted, self.distance
+            queries.embeddings,
+            gallery.embeddings,
+            gallery.labels,
+            self.k,
+            self.weighted,
+            self.distance,
         )
         right = (predicted == queries.labels).to(torch.float64)
         return {"weighted_knn_accuracy" if self.weighted else "knn_accuracy": float(right.mean())}

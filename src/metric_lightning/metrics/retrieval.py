@@ -18,22 +18,25 @@ Search = Literal["queries", "gallery", "gallery_without_own"]
 class RetrievalMetrics(EmbeddingMetric):
     """How well the neighbours of a sample are of its kind.
 
-    Each figure is the mean over queries of a function of `functional.ranking`, where the formulas stand:
-    `precision_at_<k>`, `recall_at_<k>` (hit rate: a relevant item is among the first k), `ndcg_at_<k>`, `r_precision`,
+    Each figure is the mean over queries of a function of `functional.ranking`, where the formulas
+    stand: `precision_at_<k>`, `recall_at_<k>` (hit rate: a relevant item is among the first k),
+        `ndcg_at_<k>`, `r_precision`,
     `map_at_r`; with `full_ranking` also `mean_average_precision` and `mean_reciprocal_rank`.
     And `queries_without_relevant`, how many queries the means leave out.
 
-    - **Self matches**: in a leave-one-out search a query is not compared with itself. It is known by its position,
-      not by its distance: a duplicate of a query is an item like any other.
-    - **Ties**: items at the same distance stand in random order, and a figure is its expected value over the orders.
-      Embeddings that are equal bit for bit always tie; others when their distances are equal in float32
-      (in float64 for embeddings in float64).
+    - **Self matches**: in a leave-one-out search a query is not compared with itself. It is known
+      by its position, not by its distance: a duplicate of a query is an item like any other.
+    - **Ties**: items at the same distance stand in random order, and a figure is its expected value
+      over the orders. Embeddings that are equal bit for bit always tie; others when their distances
+      are equal in float32 (in float64 for embeddings in float64).
     - **No relevant item**: the query is left out, and counted. With no query left, figures are nan.
-    - **Several labels**: with labels (n, C) an item is relevant when it shares at least one label with the query.
+    - **Several labels**: with labels (n, C) an item is relevant when it shares at least one label
+      with the query.
     - **Short gallery**: ranks beyond the gallery's end hold nothing relevant.
 
-    Exact, in O(block x M) memory. Without `full_ranking` the cost is near that of the distances' matrix product as long as queries have
-    few relevant items (less than about 1% of the gallery); otherwise rows are sorted.
+    Exact, in O(block x M) memory. Without `full_ranking` the cost is near that of the distances'
+    matrix product as long as queries have few relevant items (less than about 1% of the gallery);
+    otherwise rows are sorted.
 
     Args:
         precision_at: the k of precision at k.
@@ -41,19 +44,23 @@ class RetrievalMetrics(EmbeddingMetric):
         ndcg_at: the k of NDCG at k.
         full_ranking: also give the figures that need all ranks.
         distance: "euclidean" (its square ranks alike), "cosine" or "dot".
-        search: "queries": leave-one-out among the queries, whether or not a gallery is given; "gallery": in the gallery,
-            which holds no query; "gallery_without_own": in the gallery, where the item with the query's index is the query.
-            Without a gallery the last two give no figures.
-        skip_group: where queries and items have groups, which items of a query's own group are left out of its search: "relevant"
-            (the relevant ones: re-identification's same person on the same camera) or "all".
+        search: "queries": leave-one-out among the queries, whether or not a gallery is given;
+            "gallery": in the gallery, which holds no query; "gallery_without_own": in the gallery,
+            where the item with the query's index is the query. Without a gallery the last two give
+            no figures.
+        skip_group: where queries and items have groups, which items of a query's own group are left
+            out of its search: "relevant" (the relevant ones: re-identification's same person on the
+            same camera) or "all".
 
     Raises:
         ValueError: an argument outside its range, or embeddings that aren't finite.
 
     Example:
-        >>> line = EmbeddedSet(torch.tensor([[0.0], [1.0], [1.5], [9.0]]), torch.tensor([0, 0, 1, 1]), torch.arange(4))
+        >>> line = torch.tensor([[0.0], [1.0], [1.5], [9.0]])
+        >>> line = EmbeddedSet(line, torch.tensor([0, 0, 1, 1]), torch.arange(4))
         >>> RetrievalMetrics().evaluate(line)
-        {'precision_at_1': 0.5, 'r_precision': 0.5, 'map_at_r': 0.5, 'queries_without_relevant': 0.0}
+        {'precision_at_1': 0.5, 'r_precision': 0.5, 'map_at_r': 0.5, 'queries_without_relevant':
+        0.0}
     """
 
     def __init__(
@@ -67,12 +74,20 @@ class RetrievalMetrics(EmbeddingMetric):
         skip_group: SkippedGroup = "relevant",
     ) -> None:
         super().__init__()
-        for name, ks in (("precision_at", precision_at), ("recall_at", recall_at), ("ndcg_at", ndcg_at)):
+        for name, ks in (
+            ("precision_at", precision_at),
+            ("recall_at", recall_at),
+            ("ndcg_at", ndcg_at),
+        ):
             if any(k < 1 for k in ks):
                 raise ValueError(f"{name}={tuple(ks)} must hold whole numbers from 1 on")
         if search not in ("queries", "gallery", "gallery_without_own"):
             raise ValueError(f"search={search!r} must be 'queries', 'gallery' or 'gallery_without_own'")
-        self.precision_at, self.recall_at, self.ndcg_at = tuple(precision_at), tuple(recall_at), tuple(ndcg_at)
+        self.precision_at, self.recall_at, self.ndcg_at = (
+            tuple(precision_at),
+            tuple(recall_at),
+            tuple(ndcg_at),
+        )
         self.full_ranking = full_ranking
         self.distance: Distance = distance
         self.search: Search = search
@@ -88,7 +103,7 @@ class RetrievalMetrics(EmbeddingMetric):
         return figures | {"queries_without_relevant": float((~counted).sum())}
 
     def values(self, queries: EmbeddedSet, gallery: EmbeddedSet | None = None) -> dict[str, Tensor]:
-        """Return each figure's value of every query, (Q,) float64; nan for a query without a relevant item."""
+        """Return each figure of every query, (Q,) float64; nan for one without a relevant item."""
         if self.search == "queries":
             gallery = queries
         if gallery is None:
