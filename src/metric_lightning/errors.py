@@ -1,8 +1,9 @@
-"""Errors that are the user's to mend: their one sentence says all, a traceback would only hide it."""
+"""Errors that are the user's to mend: one sentence says all, a traceback would hide it."""
 
 
 class UserError(Exception):
-    """Something in the data, the files or the settings can't work, and the message says what to change.
+    """Something in the data, the files or the settings can't work, and the message says what to
+    change.
 
     The command line prints the message alone and exits with status 2.
 

@@ -14,11 +14,12 @@ from metric_lightning.errors import UserError
 
 
 class ArrayDataset(LabelledDataset):
-    """8-bit images in memory, fetched and normalised a batch at a time: (image / 255 - mean) / std, float32.
+    """8-bit images in memory, fetched and normalised a batch at a time: (image / 255 - mean) / std,
+    float32.
 
-    With augmentation, each 8-bit image first goes through the transforms by itself, with random numbers seeded for
-    its place in the epoch. Transforms must keep the shape, and take their random numbers from torch, as all
-    of torchvision's v2 do.
+    With augmentation, each 8-bit image first goes through the transforms by itself, with random
+    numbers seeded for its place in the epoch. Transforms must keep the shape, and take their random
+    numbers from torch, as all of torchvision's v2 do.
 
     Args:
         images: (n, C, H, W) uint8, shared, not copied.
@@ -28,7 +29,8 @@ class ArrayDataset(LabelledDataset):
         std: likewise.
 
     Raises:
-        ValueError: images that are not (n, C, H, W) uint8, as many labels as not images, std not above 0.
+        ValueError: images that are not (n, C, H, W) uint8, as many labels as not images, std not
+            above 0.
 
     Example:
         >>> data = ArrayDataset(torch.full((3, 1, 2, 2), 255).byte(), [0, 1, 1], mean=0.5, std=0.25)
@@ -47,9 +49,7 @@ class ArrayDataset(LabelledDataset):
     ):
         images = torch.as_tensor(images)
         if images.ndim != 4 or images.dtype != torch.uint8:
-            raise ValueError(
-                f"images must be (n, C, H, W) uint8, got {images.dtype} of shape {tuple(images.shape)}"
-            )
+            raise ValueError(f"images must be (n, C, H, W) uint8, got {images.dtype} of shape {tuple(images.shape)}")
         labels = torch.as_tensor(labels)
         if len(labels) != len(images):
             raise ValueError(f"labels must be as many as images, got {len(labels)} for {len(images)}")

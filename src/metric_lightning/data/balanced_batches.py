@@ -3,7 +3,6 @@
 from typing import Literal
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from metric_lightning.data.class_index import ClassIndex
@@ -18,40 +17,44 @@ _CLASSES, _CLASSES_AGAIN, _SAMPLES = range(3)  # purposes of random bits
 class BalancedBatches(BatchStrategy):
     """`n_classes` classes with `n_samples` samples each: the batches that online mining needs.
 
-    A batch is always full, and holds no sample twice unless its class has fewer than `n_samples`. Samples of a
-    class stand side by side.
+    A batch is always full, and holds no sample twice unless its class has fewer than `n_samples`.
+    Samples of a class stand side by side.
 
-    - Classes take turns: each comes once before any comes again (a few come twice where `n_classes` doesn't divide
-      the number of classes, another few each time).
-    - Within a class samples take turns: all of them come before any comes again, but that the last group of a
-      turn is filled up with samples of the same turn. Turns go on over the epochs, so that every sample of a
-      large class is seen however short an epoch is.
+    - Classes take turns: each comes once before any comes again (a few come twice where `n_classes`
+      doesn't divide the number of classes, another few each time).
+    - Within a class samples take turns: all of them come before any comes again, but that the last
+      group of a turn is filled up with samples of the same turn. Turns go on over the epochs, so
+      that every sample of a large class is seen however short an epoch is.
 
-    On W ranks each takes every W-th batch, balanced by itself, so the global batch is W times as large; epochs
-    are cut to a multiple of W batches.
+    On W ranks each takes every W-th batch, balanced by itself, so the global batch is W times as
+    large; epochs are cut to a multiple of W batches.
 
     Args:
         n_classes: classes in a batch, at least 2.
         n_samples: samples of each class in a batch.
-        rare_classes: what happens to a class with fewer than `n_samples` samples. "repeat": its samples are repeated,
-            as evenly as can be; "leave_out": it is never drawn.
-        batches_per_epoch: over all ranks. None: samples that can be drawn // batch size, at least 1.
+        rare_classes: what happens to a class with fewer than `n_samples` samples. "repeat": its
+            samples are repeated, as evenly as can be; "leave_out": it is never drawn.
+        batches_per_epoch: over all ranks. None: samples that can be drawn // batch size, at least
+            1.
 
     Raises:
         ValueError: a number below its least, or another word for `rare_classes`.
         UserError: fewer than `n_classes` classes can be drawn (from `sampler`).
 
     References:
-        Hermans, Beyer, Leibe. In Defense of the Triplet Loss for Person Re-Identification. 2017. "PK batches".
+        Hermans, Beyer, Leibe. In Defense of the Triplet Loss for Person Re-Identification. 2017.
+        "PK batches".
 
     Example:
+        >>> import torch
         >>> labels = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2])
         >>> batches = BalancedBatches(n_classes=3, n_samples=1).sampler(labels, seed=0)
         >>> len(batches), [sorted(labels[batch].tolist()) for batch in batches]
         (3, [[0, 1, 2], [0, 1, 2], [0, 1, 2]])
         >>> BalancedBatches(n_classes=4, n_samples=1).sampler(labels)
         Traceback (most recent call last):
-        metric_lightning.errors.UserError: n_classes is 4, but the training data has 3 classes to draw from...
+        metric_lightning.errors.UserError: n_classes is 4, but the training data has 3 classes to
+        draw from...
     """
 
     def __init__(
@@ -90,7 +93,7 @@ class BalancedBatches(BatchStrategy):
 
 
 class _Balanced(EpochPlan):
-    """Everything is computed from (seed, epoch): no queue is kept, so any epoch can be entered at once."""
+    """Computed from (seed, epoch): no queue is kept, so any epoch can be entered at once."""
 
     def __init__(
         self,
@@ -122,7 +125,7 @@ class _Balanced(EpochPlan):
         return samples[offsets[..., None] + place].reshape(self.batches, -1)
 
     def _shuffled(self, classes: Integers, turn: Integers) -> tuple[Integers, Integers]:
-        """Return the samples of every (class, turn) in that turn's order, one after the other, and where each begins."""
+        """Return the samples of every (class, turn), shuffled, and where each's samples begin."""
         many = int(turn.max()) + 1
         lines, line_of = np.unique(classes * many + turn, return_inverse=True)
         line_class, line_turn = np.divmod(lines, many)
@@ -141,8 +144,9 @@ class _Balanced(EpochPlan):
 class _ClassTurns:
     """An endless sequence of batches of distinct classes in which each class comes once a turn.
 
-    A turn is ceil(C / n) batches. Its `spare` places are filled by classes that take turns in that on a ring,
-    in closed form: how often a class came before is known without going through the past.
+    A turn is ceil(C / n) batches. Its `spare` places are filled by classes that take turns in that
+    on a ring, in closed form: how often a class came before is known without going through the
+    past.
     """
 
     def __init__(self, n_all: int, n_batch: int, seed: int):
@@ -155,20 +159,25 @@ class _ClassTurns:
         self.ring_place = np.argsort(self.ring)
 
     def batches(self, first: int, count: int) -> tuple[Integers, Integers]:
-        """Return for batches first..first+count-1 their classes, and how often each came before; (count, n) both."""
+        """Return the classes of `count` batches from `first` on, and how often each came before.
+
+        Both are (count, n).
+        """
         first_turn, last_turn = first // self.length, (first + count - 1) // self.length
         sequence = self._orders(np.arange(first_turn, last_turn + 1)).ravel()
         # How often each entry's class came before in this sequence: its place among its equals.
         order = np.argsort(sequence, kind="stable")
         counts = np.bincount(sequence, minlength=self.n_all)
-        occurrence = np.empty_like(sequence)
-        occurrence[order] = np.arange(len(sequence)) - np.repeat(np.cumsum(counts) - counts, counts)
+        before = np.empty_like(sequence)
+        before[order] = np.arange(len(sequence)) - np.repeat(np.cumsum(counts) - counts, counts)
+        # And before the sequence: once a turn, and by its place on the ring of those that filled up.
         filled = first_turn * self.spare
-        occurrence += first_turn + (filled + self.n_all - 1 - self.ring_place[sequence]) // self.n_all
-        window = slice(first - first_turn * self.length, first - first_turn * self.length + count)
+        before += first_turn + (filled + self.n_all - 1 - self.ring_place[sequence]) // self.n_all
+        start = first - first_turn * self.length
+        window = slice(start, start + count)
         return (
             sequence.reshape(-1, self.n_batch)[window],
-            occurrence.reshape(-1, self.n_batch)[window],
+            before.reshape(-1, self.n_batch)[window],
         )
 
     def _orders(self, turns: Integers) -> Integers:

@@ -12,7 +12,8 @@ class Batch(NamedTuple):
     Attributes:
         inputs: (n, ...), or whatever the data set makes of n inputs.
         labels: (n,) int64.
-        indices: (n,) int64, position of each sample in its data set: two equal indices are one sample.
+        indices: (n,) int64, position of each sample in its data set: two equal indices are one
+            sample.
     """
 
     inputs: Any
@@ -23,8 +24,9 @@ class Batch(NamedTuple):
 class Draw(list[int]):
     """The indices of one batch, and where its random augmentation starts.
 
-    Item i of the draw is augmented with random numbers that depend on `(seed, first + i)` only, so that they are
-    the same for any number of workers, ranks and interruptions, and differ when a sample is drawn twice.
+    Item i of the draw is augmented with random numbers that depend on `(seed, first + i)` only, so
+    that they are the same for any number of workers, ranks and interruptions, and differ when a
+    sample is drawn twice.
 
     Args:
         indices: positions in the data set.

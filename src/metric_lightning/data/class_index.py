@@ -26,9 +26,7 @@ class ClassIndex:
     """
 
     def __init__(self, labels: Tensor):
-        self.labels, self.class_of, self.sizes = np.unique(
-            as_integers(labels), return_inverse=True, return_counts=True
-        )
+        self.labels, self.class_of, self.sizes = np.unique(as_integers(labels), return_inverse=True, return_counts=True)
         self.members: Integers = np.argsort(self.class_of, kind="stable")
         self.starts: Integers = np.cumsum(self.sizes) - self.sizes
         self.place: Integers = np.empty_like(self.members)
@@ -46,7 +44,7 @@ class ClassIndex:
             )
 
     def random_mates(self, anchors: Integers, random: np.random.Generator) -> Integers:
-        """Return another sample of each anchor's class, all equally likely; classes of one give the anchor."""
+        """Return another sample of each anchor's class, all equally likely; itself if alone."""
         classes = self.class_of[anchors]
         sizes = self.sizes[classes]
         shift = 1 + random.integers(0, np.maximum(sizes - 1, 1))

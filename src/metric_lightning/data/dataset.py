@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
@@ -21,11 +22,13 @@ _FINGERPRINT_SAMPLES = 64
 class LabelledDataset(Dataset[tuple[Any, int]], ABC):
     """A map-style data set that knows its labels without loading an input.
 
-    A subclass calls `super().__init__` with the labels and fills in `__getitem__`; that is all. One that can fetch
-    many inputs faster than one by one also overrides `__getitems__`, one with random augmentation `augmented`.
+    A subclass calls `super().__init__` with the labels and fills in `__getitem__`; that is all. One
+    that can fetch many inputs faster than one by one also overrides `__getitems__`, one with random
+    augmentation `augmented`.
 
-    Random numbers that `__getitem__` takes from torch are seeded sample by sample from the draw (see `Draw`), so
-    random inputs are the same whatever the number of workers, ranks and interruptions.
+    Random numbers that `__getitem__` takes from torch are seeded sample by sample from the draw
+    (see `Draw`), so random inputs are the same whatever the number of workers, ranks and
+    interruptions.
 
     Args:
         labels: (n,) integers 0..C-1, tensor or array or list.
@@ -133,9 +136,7 @@ class Subset(LabelledDataset):
     ):
         chosen = torch.as_tensor(indices, dtype=torch.int64)
         if len(chosen) and not (0 <= chosen.min() and chosen.max() < len(dataset)):
-            raise IndexError(
-                f"indices must be 0..{len(dataset) - 1}, got {int(chosen.min())}..{int(chosen.max())}"
-            )
+            raise IndexError(f"indices must be 0..{len(dataset) - 1}, got {int(chosen.min())}..{int(chosen.max())}")
         super().__init__(
             dataset.labels[chosen] if labels is None else labels,
             dataset.class_names if class_names is None else class_names,
@@ -161,10 +162,10 @@ class Subset(LabelledDataset):
 
 
 def seeded_map(function: Callable[[int], Any], indices: Iterable[int]) -> list[Any]:
-    """Return `function` of each index, torch's random numbers seeded for each from the draw, if it is one with a seed."""
+    """Return `function` of each index, torch's random numbers seeded for each from a `Draw`."""
     if not isinstance(indices, Draw) or indices.seed is None:
         return [function(index) for index in indices]
-    seeds = hashed(indices.seed, indices.first + torch.arange(len(indices)).numpy())
+    seeds = hashed(indices.seed, indices.first + np.arange(len(indices)))
     results = []
     with torch_random_restored() as random:
         for index, seed in zip(indices, seeds.tolist(), strict=True):

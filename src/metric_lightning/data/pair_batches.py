@@ -12,12 +12,14 @@ from metric_lightning.data.strategy import BatchStrategy, require_at_least
 
 
 class PairBatches(BatchStrategy):
-    """Pairs for a siamese network: every sample is first of one pair an epoch, every second pair is of one class.
+    """Pairs for a siamese network: every sample is first of one pair an epoch, every second pair is
+    of one class.
 
-    The second sample is drawn anew each epoch, evenly from the rest of the anchor's class or from all samples of
-    other classes. Batches are flat (a0, b0, a1, b1, ...): a pair is "same" if its two labels are equal. A batch of even
-    size holds as many positive pairs as negative ones. A sample alone in its class is only ever in negative pairs;
-    where more than half the samples are alone, there are fewer positive pairs than negative ones.
+    The second sample is drawn anew each epoch, evenly from the rest of the anchor's class or from
+    all samples of other classes. Batches are flat (a0, b0, a1, b1, ...): a pair is "same" if its
+    two labels are equal. A batch of even size holds as many positive pairs as negative ones. A
+    sample alone in its class is only ever in negative pairs; where more than half the samples are
+    alone, there are fewer positive pairs than negative ones.
 
     Args:
         batch_size: pairs in a batch (twice as many samples).
@@ -27,7 +29,8 @@ class PairBatches(BatchStrategy):
         UserError: the labels are all of one class (from `sampler`).
 
     References:
-        Hadsell, Chopra, LeCun. Dimensionality Reduction by Learning an Invariant Mapping. CVPR 2006.
+        Hadsell, Chopra, LeCun. Dimensionality Reduction by Learning an Invariant Mapping. CVPR
+        2006.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""Random numbers as a function of what they are for: the seed, the epoch, the place in the epoch."""
+"""Random numbers as a function of the seed, the epoch and the place in the epoch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,8 @@ def generator(*keys: int) -> np.random.Generator:
 
 
 def hashed(seed: int, *coordinates: Any) -> NDArray[np.uint64]:
-    """Return uint64 random bits, a function of the seed and of the integers given, elementwise (broadcast).
+    """Return uint64 random bits, a function of the seed and of the integers given, elementwise
+    (broadcast).
 
     SplitMix64 (Steele, Lea, Flood 2014), one round for each coordinate.
 
@@ -41,7 +42,8 @@ def hashed(seed: int, *coordinates: Any) -> NDArray[np.uint64]:
 def torch_random_restored() -> Iterator[torch.Generator]:
     """Lend torch's CPU generator, to be seeded at will; its state is put back at the end.
 
-    `torch.manual_seed` would reseed the devices too, and with them the dropout of a model in training.
+    `torch.manual_seed` would reseed the devices too, and with them the dropout of a model in
+    training.
     """
     lent = torch.default_generator
     state = lent.get_state()

@@ -31,17 +31,18 @@ class EpochPlan(ABC):
 
     @abstractmethod
     def rows(self, epoch: int) -> Integers:
-        """Return the epoch's rows (len, width): a sample, a pair, a triplet, or a whole batch each."""
+        """Return the epoch's rows (len, width): each a sample, pair, triplet, or whole batch."""
 
 
 class BatchSampler(Sampler[list[int]]):
     """Cuts the rows of an epoch into batches and yields this rank's as `Draw`s.
 
-    The batches of an epoch are one sequence that depends on the plan and the epoch only. Of W ranks, rank r
-    takes batches r, r + W, r + 2W, ...: what W ranks see in a step is what one process sees in W steps. Rows
-    that fill no whole round of W batches are shared out evenly over the ranks as a last, smaller batch (with
-    `drop_last`, or when there are fewer rows than ranks, they are left out of this epoch), so that all ranks
-    have the same `len` and no sample is doubled or, but for these, missing.
+    The batches of an epoch are one sequence that depends on the plan and the epoch only. Of W
+    ranks, rank r takes batches r, r + W, r + 2W, ...: what W ranks see in a step is what one
+    process sees in W steps. Rows that fill no whole round of W batches are shared out evenly over
+    the ranks as a last, smaller batch (with `drop_last`, or when there are fewer rows than ranks,
+    they are left out of this epoch), so that all ranks have the same `len` and no sample is doubled
+    or, but for these, missing.
 
     Without `set_epoch`, as in a plain loop, each finished pass moves on to the next epoch.
 
@@ -84,8 +85,8 @@ class BatchSampler(Sampler[list[int]]):
         self._has_rest = not drop_last and rest >= world_size
         if len(self) == 0:
             raise UserError(
-                f"{len(plan)} rows make no batch of {batch_size} for each of {world_size} process(es); "
-                "use a smaller batch or more data"
+                f"an epoch has {len(plan)} rows (samples, tuples, or whole balanced batches): no batch of "
+                f"{batch_size} for each of {world_size} process(es); use a smaller batch or more data"
             )
 
     def __len__(self) -> int:
@@ -97,7 +98,7 @@ class BatchSampler(Sampler[list[int]]):
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Start at the beginning of `epoch`, or stay where `load_state_dict` put us in this very epoch."""
+        """Start at the beginning of `epoch`; no change where that is the epoch we are in."""
         if epoch != self.epoch:
             self.epoch = epoch
             self.batches_done = 0
@@ -114,7 +115,8 @@ class BatchSampler(Sampler[list[int]]):
     def load_state_dict(self, state_dict: Position) -> None:
         """Make the next pass go on from there.
 
-        A run of other world size goes on after the last whole round of its own: a few batches may come twice.
+        A run of other world size goes on after the last whole round of its own: a few batches may
+        come twice.
         """
         self.epoch = state_dict["epoch"]
         done = state_dict["batches_done"] * state_dict["world_size"] // self.world_size
@@ -122,16 +124,36 @@ class BatchSampler(Sampler[list[int]]):
         self._resumed = True
 
     def __iter__(self) -> Iterator[Draw]:
-        start = self.batches_done if self._resumed else 0
-        self._resumed = False
-        rows = self.plan.rows(self.epoch if self.shuffle else _FIXED_EPOCH)
-        seed = int(hashed(self.seed, self.epoch if self.shuffle else _FIXED_EPOCH)[0] >> 1)
+        epoch = self.epoch
+        for draw in self.draws(epoch, self.begin()):
+            self.advance()
+            yield draw
+        self.finish(epoch)
+
+    def draws(self, epoch: int, start: int = 0) -> Iterator[Draw]:
+        """Yield an epoch's batches from number `start` on; keeps no position."""
+        if not self.shuffle:
+            epoch = _FIXED_EPOCH
+        rows = self.plan.rows(epoch)
+        seed = int(hashed(self.seed, epoch)[0] >> np.uint64(1))
         for number in range(start, len(self)):
-            self.batches_done = number + 1
             first, last = self._bounds(number)
             yield Draw(rows[first:last].ravel().tolist(), seed, first * rows.shape[1])
-        self.epoch += 1
-        self.batches_done = 0
+
+    def begin(self) -> int:
+        """Begin a pass and return its first batch's number, 0 unless `load_state_dict` said so."""
+        self.batches_done = self.batches_done if self._resumed else 0
+        self._resumed = False
+        return self.batches_done
+
+    def advance(self) -> None:
+        """Count one more batch as done."""
+        self.batches_done += 1
+
+    def finish(self, epoch: int) -> None:
+        """Move on from `epoch` to the next, unless `set_epoch` already did."""
+        if self.epoch == epoch:
+            self.set_epoch(epoch + 1)
 
     def _bounds(self, number: int) -> tuple[int, int]:
         if number < self._whole:
@@ -146,10 +168,12 @@ class BatchSampler(Sampler[list[int]]):
 
 
 class EvaluationSampler(Sampler[list[int]]):
-    """Every sample once, in order, over all ranks together: rank r takes samples r, r + W, r + 2W, ...
+    """Every sample once, in order, over all ranks together: rank r takes samples r, r + W, r + 2W,
+    ...
 
-    Nothing is padded, and every rank has the same number of batches (their sizes differ by one), since a
-    rank with a batch more would wait for the others' forever. With fewer samples than ranks some get an empty batch.
+    Nothing is padded, and every rank has the same number of batches (their sizes differ by one),
+    since a rank with a batch more would wait for the others' forever. With fewer samples than ranks
+    some get an empty batch.
 
     Args:
         size: number of samples.

@@ -10,13 +10,15 @@ from metric_lightning.parts import Part
 
 
 class BatchStrategy(Part, ABC):
-    """How training batches are drawn from a labelled data set; a part that YAML names under `data.batches`.
+    """How training batches are drawn from a labelled data set; a part that YAML names under
+    `data.batches`.
 
-    A subclass says what an epoch holds (`plan`); sharing it out over ranks, seeding and resuming are done here.
-    Labels are all a strategy sees: drawing loads no input.
+    A subclass says what an epoch holds (`plan`); sharing it out over ranks, seeding and resuming
+    are done here. Labels are all a strategy sees: drawing loads no input.
 
     Attributes:
-        tuple_size: samples that belong together: 1, or 2 for pairs, 3 for triplets. Batches are flat.
+        tuple_size: samples that belong together: 1, or 2 for pairs, 3 for triplets. Batches are
+            flat.
         batch_size: rows of the plan in a batch: samples, pairs or triplets.
         drop_last: whether a smaller last batch is left out.
 
@@ -51,7 +53,7 @@ class BatchStrategy(Part, ABC):
         """
 
     def unshuffled_plan(self, labels: Tensor, seed: int) -> EpochPlan:
-        """Return what `shuffle=False` draws forever: the plan itself, of which one epoch is used."""
+        """Return what `shuffle=False` draws one epoch of, forever: by default the plan itself."""
         return self.plan(labels, seed)
 
     def sampler(

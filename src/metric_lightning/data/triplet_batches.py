@@ -15,8 +15,9 @@ from metric_lightning.errors import UserError
 class TripletBatches(BatchStrategy):
     """Triplets: every sample is anchor once an epoch, with a random positive and a random negative.
 
-    Both are drawn anew each epoch, evenly from the rest of the anchor's class and from all samples of other classes.
-    Batches are flat (a0, p0, n0, a1, p1, n1, ...). A sample alone in its class is never an anchor, but may be a negative.
+    Both are drawn anew each epoch, evenly from the rest of the anchor's class and from all samples
+    of other classes. Batches are flat (a0, p0, n0, a1, p1, n1, ...). A sample alone in its class is
+    never an anchor, but may be a negative.
 
     Args:
         batch_size: triplets in a batch (three times as many samples).
@@ -53,8 +54,7 @@ class _Triplets(EpochPlan):
         self.anchors = np.flatnonzero(index.sizes[index.class_of] > 1)
         if len(self.anchors) == 0:
             raise UserError(
-                "TripletBatches needs a class with at least two samples, "
-                "but every class of the training data has one"
+                "TripletBatches needs a class with at least two samples, but every class of the training data has one"
             )
 
     def __len__(self) -> int:

@@ -1,0 +1,54 @@
+"""Labelled data: sets, splits, batch strategies, loaders, and data modules that YAML names."""
+
+from metric_lightning.data.array_dataset import ArrayDataset
+from metric_lightning.data.balanced_batches import BalancedBatches
+from metric_lightning.data.batch import Batch, Draw
+from metric_lightning.data.class_index import ClassIndex
+from metric_lightning.data.data_module import MetricDataModule
+from metric_lightning.data.dataset import LabelledDataset, Subset
+from metric_lightning.data.loader import EvaluationLoader, Loader, TrainingLoader
+from metric_lightning.data.mnist5k import MNIST5k
+from metric_lightning.data.pair_batches import PairBatches
+from metric_lightning.data.plain_batches import PlainBatches
+from metric_lightning.data.sampler import BatchSampler, EpochPlan, EvaluationSampler, Position
+from metric_lightning.data.splits import (
+    ClassFold,
+    ClassSplit,
+    SampleSplit,
+    Split,
+    SplitClasses,
+    SplitSamples,
+    stratified_draw,
+)
+from metric_lightning.data.strategy import BatchStrategy
+from metric_lightning.data.triplet_batches import TripletBatches
+
+__all__ = [
+    "ArrayDataset",
+    "BalancedBatches",
+    "Batch",
+    "BatchSampler",
+    "BatchStrategy",
+    "ClassFold",
+    "ClassIndex",
+    "ClassSplit",
+    "Draw",
+    "EpochPlan",
+    "EvaluationLoader",
+    "EvaluationSampler",
+    "LabelledDataset",
+    "Loader",
+    "MNIST5k",
+    "MetricDataModule",
+    "PairBatches",
+    "PlainBatches",
+    "Position",
+    "SampleSplit",
+    "Split",
+    "SplitClasses",
+    "SplitSamples",
+    "Subset",
+    "TrainingLoader",
+    "TripletBatches",
+    "stratified_draw",
+]
