@@ -34,6 +34,12 @@ class Part:
         part.__dict__["_given"] = (args, kwargs)
         return part
 
+    def given_arguments(self) -> dict[str, Any]:
+        """Return the arguments that the constructor was called with, by name; defaults left out."""
+        args, kwargs = self._given
+        bound = inspect.signature(type(self).__init__).bind(self, *args, **kwargs)
+        return dict(list(bound.arguments.items())[1:])
+
 
 def describe(value: Any) -> Any:
     """Return `value` as plain data from which jsonargparse (or a reader) can build it again.
@@ -48,12 +54,12 @@ def describe(value: Any) -> Any:
         TypeError: something in `value` can't be described, an `nn.Module` that is no part for instance.
     """
     if isinstance(value, Part):
-        args, kwargs = value._given
-        bound = inspect.signature(type(value).__init__).bind(value, *args, **kwargs)
-        given = dict(list(bound.arguments.items())[1:])
-        return _description(type(value), given)
-    if isinstance(value, functools.partial) and isinstance(value.func, type) and not value.args:
-        return _description(value.func, value.keywords)
+        return _description(type(value), value.given_arguments())
+    if isinstance(value, functools.partial):
+        # Of a class; or as jsonargparse makes it, of a function that is given the class.
+        made = [item for item in (value.func, *value.args) if isinstance(item, type)]
+        if len(made) == 1 and len(value.args) == (made[0] is not value.func):
+            return _description(made[0], value.keywords)
     if isinstance(value, Mapping):
         return {str(key): describe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

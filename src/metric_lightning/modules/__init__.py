@@ -1,0 +1,9 @@
+"""Lightning modules: one network, one loss; they differ in the form of a training batch."""
+
+from metric_lightning.modules.base import MetricModule
+from metric_lightning.modules.classification import ClassificationModule
+from metric_lightning.modules.embedding import EmbeddingModule
+from metric_lightning.modules.siamese import SiameseModule
+from metric_lightning.modules.triplet import TripletModule
+
+__all__ = ["ClassificationModule", "EmbeddingModule", "MetricModule", "SiameseModule", "TripletModule"]

@@ -1,0 +1,35 @@
+"""Gathers embedded batches to one set: over batches, then over ranks, each sample once."""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from metric_lightning.metrics import EmbeddedSet
+from metric_lightning.metrics.base import first_of_each
+from metric_lightning.modules.ranks import world_size
+
+
+class Collector:
+    """Takes embedded batches one by one; `finish` returns them all and starts anew."""
+
+    def __init__(self) -> None:
+        self._batches: list[EmbeddedSet] = []
+
+    def add(self, embeddings: Tensor, labels: Tensor, indices: Tensor | None) -> None:
+        """Add a batch; samples without indices are all taken to be different."""
+        if indices is None:
+            indices = torch.full((len(labels),), -1)
+        self._batches.append(EmbeddedSet(embeddings.detach().float().cpu(), labels.cpu(), indices.cpu()))
+
+    def finish(self, gather: bool = True) -> EmbeddedSet:
+        """Return all samples in the order of their indices, each once, of all ranks where `gather`."""
+        batches, self._batches = self._batches, []
+        if gather and world_size() > 1:
+            parts: list[list[EmbeddedSet]] = [[] for _ in range(world_size())]
+            dist.all_gather_object(parts, batches)
+            batches = [batch for part in parts for batch in part]
+        if not batches:
+            return EmbeddedSet(torch.empty(0, 1), torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64))
+        embeddings, labels, indices = (torch.cat([batch[k] for batch in batches]) for k in range(3))
+        kept = first_of_each(indices)
+        return EmbeddedSet(embeddings[kept], labels[kept], indices[kept])

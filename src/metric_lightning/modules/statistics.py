@@ -1,0 +1,52 @@
+"""What a batch tells of training: how many pairs still pull, how far apart they are. Bounded cost, no gradient kept."""
+
+import torch
+from torch import Tensor
+
+from metric_lightning.functional.distances import euclidean_distances
+from metric_lightning.functional.pairs import pairs_from_labels
+from metric_lightning.losses.base import PairwiseLoss, reduce_terms
+from metric_lightning.losses.blocks import full_precision
+
+_MOST_ANCHORS = 512
+
+
+def batch_statistics(loss: object, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    """Return scalars of the first 512 samples of a batch.
+
+    - `positive_distance`, `negative_distance`: mean Euclidean distance of pairs of the same and of different classes;
+    - `active_pairs`, for pairwise losses: the share of the pairs whose distance the loss would change.
+
+    A figure of no pairs is left out.
+    """
+    embeddings = full_precision(embeddings.detach()[:_MOST_ANCHORS])
+    labels = labels[:_MOST_ANCHORS]
+    pairs = pairs_from_labels(labels, labels, torch.arange(len(labels), device=labels.device))
+    distances = euclidean_distances(embeddings, embeddings)
+    found = {}
+    for name, mask in (("positive_distance", pairs.positive), ("negative_distance", pairs.negative)):
+        if mask.any():
+            found[name] = distances[mask].mean()
+    if isinstance(loss, PairwiseLoss) and len(labels):
+        found["active_pairs"] = _active_share(loss, embeddings, labels)
+    return found
+
+
+def _active_share(loss: PairwiseLoss, embeddings: Tensor, labels: Tensor) -> Tensor:
+    training = loss.training
+    loss.eval()  # so that a random miner does not move on
+    try:
+        with torch.enable_grad(), torch.autocast(embeddings.device.type, enabled=False):
+            own = torch.arange(len(labels), device=labels.device)
+            pairs = loss.relevance(labels, labels, own)
+            distances = loss.distance(embeddings, embeddings).detach().requires_grad_()
+            keys = None if loss.miner is None else loss.miner.keys(own)
+            terms = loss.anchor_terms(distances, pairs._replace(keys=keys))
+            total = reduce_terms({name: type(part)(part.total.sum(), part.count.sum()) for name, part in terms.items()})
+            (gradient,) = torch.autograd.grad(total, distances, allow_unused=True)
+    finally:
+        loss.train(training)
+    counted = pairs.positive | pairs.negative
+    if gradient is None:
+        return distances.new_zeros(())
+    return (gradient[counted] != 0).to(distances.dtype).mean()
