@@ -26,9 +26,9 @@ each_network = pytest.mark.parametrize(("make", "arguments"), NETWORKS)
 
 def test_every_public_network_is_tested() -> None:
     public = {getattr(networks, name) for name in networks.__all__}
-    concrete = {
-        item for item in public if isinstance(item, type) and issubclass(item, EmbeddingNetwork)
-    } - {EmbeddingNetwork}
+    concrete = {item for item in public if isinstance(item, type) and issubclass(item, EmbeddingNetwork)} - {
+        EmbeddingNetwork
+    }
     assert concrete == {parameter.values[0] for parameter in NETWORKS}
 
 
@@ -68,9 +68,7 @@ def test_builds_once(make, arguments) -> None:
 
 @each_network
 def test_forward_before_build_is_one_sentence(make, arguments) -> None:
-    with pytest.raises(
-        RuntimeError, match=rf"^{make.__name__} has no layers yet.*build\("
-    ) as error:
+    with pytest.raises(RuntimeError, match=rf"^{make.__name__} has no layers yet.*build\(") as error:
         make(**arguments)(torch.randn(1, 1, 28, 28))
     assert "\n" not in str(error.value)
 

@@ -102,10 +102,7 @@ def test_weights_with_auxiliary_classifiers(tmp_path) -> None:
 
 def test_weights_of_an_old_densenet_file(tmp_path) -> None:
     theirs = get_model("densenet121").state_dict()
-    old = {
-        key.replace("norm1.", "norm.1.").replace("conv2.", "conv.2."): value
-        for key, value in theirs.items()
-    }
+    old = {key.replace("norm1.", "norm.1.").replace("conv2.", "conv.2."): value for key, value in theirs.items()}
     assert old.keys() != theirs.keys()
     path = tmp_path / "densenet121.pth"
     torch.save(old, path)
@@ -179,9 +176,7 @@ def test_failed_download_says_what_to_fetch(monkeypatch) -> None:
         TorchvisionBackbone("resnet18", "DEFAULT", input_shape=(3, 32, 32))
 
 
-@pytest.mark.parametrize(
-    ("name", "nearest"), [("ResNet18", "resnet18"), ("resnet_50", "resnet50"), ("vit", "vit_")]
-)
+@pytest.mark.parametrize(("name", "nearest"), [("ResNet18", "resnet18"), ("resnet_50", "resnet50"), ("vit", "vit_")])
 def test_unknown_name_names_the_nearest(name, nearest) -> None:
     with pytest.raises(ValueError, match=f"name='{name}' is no torchvision.*nearest: .*{nearest}"):
         TorchvisionBackbone(name)

@@ -11,8 +11,7 @@ from metric_lightning.networks import unit_rows
 def oracle(rows: list[list[float]]) -> list[list[float]]:
     lengths = [math.hypot(*row) for row in rows]
     return [
-        [component / length if length else 0.0 for component in row]
-        for row, length in zip(rows, lengths, strict=True)
+        [component / length if length else 0.0 for component in row] for row, length in zip(rows, lengths, strict=True)
     ]
 
 

@@ -51,9 +51,7 @@ class EmbeddingNetwork(Part, nn.Module, ABC):
     def __init__(self, embedding_dim: int, normalize: bool = False):
         super().__init__()
         if embedding_dim < 1:
-            raise ValueError(
-                f"{type(self).__name__}: embedding_dim must be at least 1, got {embedding_dim}"
-            )
+            raise ValueError(f"{type(self).__name__}: embedding_dim must be at least 1, got {embedding_dim}")
         self._embedding_dim = embedding_dim
         self._built_for: tuple[int, ...] | None = None
         self.normalize = normalize
@@ -90,9 +88,7 @@ class EmbeddingNetwork(Part, nn.Module, ABC):
                 f"be built again for input_shape={shape}; make a new one"
             )
         if not shape or min(shape) < 1:
-            raise ValueError(
-                f"{type(self).__name__}: input_shape must hold sizes of at least 1, got {shape}"
-            )
+            raise ValueError(f"{type(self).__name__}: input_shape must hold sizes of at least 1, got {shape}")
         self.layers = self.make_layers(shape).train(self.training)
         self._built_for = shape
 
@@ -127,8 +123,7 @@ def image_shape(network: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, 
     """
     if len(input_shape) != 3:
         raise ValueError(
-            f"{type(network).__name__} takes images: input_shape must be (channels, height, "
-            f"width), got {input_shape}"
+            f"{type(network).__name__} takes images: input_shape must be (channels, height, width), got {input_shape}"
         )
     channels, height, width = input_shape
     return channels, height, width

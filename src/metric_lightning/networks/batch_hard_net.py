@@ -54,9 +54,7 @@ class BatchHardNet(EmbeddingNetwork):
         """Return the layers for images of this shape."""
         channels, height, width = image_shape(self, input_shape)
         if min(height, width) < 4:
-            raise ValueError(
-                f"BatchHardNet needs images of at least 4x4 pixels, got input_shape={input_shape}"
-            )
+            raise ValueError(f"BatchHardNet needs images of at least 4x4 pixels, got input_shape={input_shape}")
         return nn.Sequential(
             nn.Conv2d(channels, 128, kernel_size=7, padding=3),
             nn.ReLU(),

@@ -83,10 +83,7 @@ class TorchvisionBackbone(EmbeddingNetwork):
         """Return the backbone with its head; a lone channel is repeated before it."""
         channels, height, width = image_shape(self, input_shape)
         if channels not in (1, 3):
-            raise ValueError(
-                "TorchvisionBackbone takes images of 1 or 3 channels, "
-                f"got input_shape={input_shape}"
-            )
+            raise ValueError(f"TorchvisionBackbone takes images of 1 or 3 channels, got input_shape={input_shape}")
         pretrained = self.weights is not None and not pretrained_weights_are_skipped()
         try:
             model = _make_model(self.name, height, width, self.weights is not None)
