@@ -12,3 +12,7 @@ class UserError(Exception):
         Traceback (most recent call last):
         metric_lightning.errors.UserError: the training data has one class; give at least two
     """
+
+
+class DataNotFound(UserError):
+    """Data are neither on this machine nor to be had; the message says what to put where."""

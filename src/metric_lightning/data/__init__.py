@@ -6,7 +6,12 @@ from metric_lightning.data.batch import Batch, Draw
 from metric_lightning.data.class_index import ClassIndex
 from metric_lightning.data.data_module import MetricDataModule
 from metric_lightning.data.dataset import LabelledDataset, Subset
+from metric_lightning.data.digits import Digits
+from metric_lightning.data.fashion_mnist import FashionMNIST
+from metric_lightning.data.idx_data_module import IDXDataModule
+from metric_lightning.data.kmnist import KMNIST
 from metric_lightning.data.loader import EvaluationLoader, Loader, TrainingLoader
+from metric_lightning.data.mnist import MNIST
 from metric_lightning.data.mnist5k import MNIST5k
 from metric_lightning.data.pair_batches import PairBatches
 from metric_lightning.data.plain_batches import PlainBatches
@@ -32,12 +37,17 @@ __all__ = [
     "ClassFold",
     "ClassIndex",
     "ClassSplit",
+    "Digits",
     "Draw",
     "EpochPlan",
     "EvaluationLoader",
     "EvaluationSampler",
+    "FashionMNIST",
+    "IDXDataModule",
+    "KMNIST",
     "LabelledDataset",
     "Loader",
+    "MNIST",
     "MNIST5k",
     "MetricDataModule",
     "PairBatches",

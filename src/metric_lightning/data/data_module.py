@@ -52,6 +52,7 @@ class MetricDataModule(LightningDataModule, ABC):
     Attributes:
         num_classes: number of classes of the training part; known at once.
         class_names: names by label; known at once.
+        own_class_names: names in the data's own order, as `load` has them.
         input_shape: known at once.
         train_set: training part with augmentation; it and the next three are known after `setup`.
         train_eval_set: the same without.
@@ -107,12 +108,12 @@ class MetricDataModule(LightningDataModule, ABC):
         self.num_workers = require_at_least("num_workers", num_workers, 0)
         self.seed = require_at_least("seed", seed, 0)
         self.input_shape = tuple(input_shape)
-        self._own_names = list(class_names)
-        training = self.split.classes(self._own_names).train
-        others = set(range(len(self._own_names))) - set(training)
+        self.own_class_names = list(class_names)
+        training = self.split.classes(self.own_class_names).train
+        others = set(range(len(self.own_class_names))) - set(training)
         self._class_order = [*training, *sorted(others)]
         self.num_classes = len(training)
-        self.class_names = [self._own_names[number] for number in self._class_order]
+        self.class_names = [self.own_class_names[number] for number in self._class_order]
         self._is_set_up = False
 
     @abstractmethod
@@ -130,7 +131,7 @@ class MetricDataModule(LightningDataModule, ABC):
         pool, test_pool = self.load()
         self._require_as_declared(pool)
         test_labels = None if test_pool is None else test_pool.labels
-        train, validation, test = self.split.samples(pool.labels, test_labels, self._own_names)
+        train, validation, test = self.split.samples(pool.labels, test_labels, self.own_class_names)
         self.train_eval_set = self._part(pool, train)
         self.val_set = self._part(pool, validation)
         self.test_set = self._part(pool if test_pool is None else test_pool, test)
@@ -142,7 +143,8 @@ class MetricDataModule(LightningDataModule, ABC):
 
     def train_dataloader(self) -> TrainingLoader:
         rank, world_size = self._rank_and_world_size()
-        overfit = self.trainer is not None and self.trainer.overfit_batches > 0
+        # Lightning sets it outside of the class, hence getattr.
+        overfit = getattr(self.trainer, "overfit_batches", 0) > 0
         sampler = self.batches.sampler(
             self.train_set.labels,
             seed=self.seed,
@@ -188,7 +190,7 @@ class MetricDataModule(LightningDataModule, ABC):
         return Subset(pool, samples, number_of[pool.labels[samples]], self.class_names)
 
     def _require_as_declared(self, pool: LabelledDataset) -> None:
-        declared = (self._own_names, self.input_shape)
+        declared = (self.own_class_names, self.input_shape)
         if (pool.class_names, pool.input_shape) != declared:
             raise ValueError(
                 f"load() of {type(self).__name__} returned classes {pool.class_names} of inputs "

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Sampler
@@ -131,7 +132,7 @@ class _Pass(Sampler[list[int]]):
 
 def _torch_loader(
     dataset: LabelledDataset, batch_sampler: Sampler[list[int]], num_workers: int, persistent: bool
-) -> DataLoader[Batch]:
+) -> DataLoader[tuple[Any, int]]:
     return DataLoader(
         dataset,
         batch_sampler=batch_sampler,
@@ -142,5 +143,5 @@ def _torch_loader(
     )
 
 
-def _as_it_is(batch: Batch) -> Batch:
+def _as_it_is(batch: Any) -> Any:
     return batch

@@ -62,7 +62,7 @@ class MNIST5k(MetricDataModule):
 
     def load(self) -> tuple[LabelledDataset, LabelledDataset | None]:
         images, labels = _digits()
-        return ArrayDataset(images, labels, self._own_names, mean=0.1307, std=0.3081), None
+        return ArrayDataset(images, labels, self.own_class_names, mean=0.1307, std=0.3081), None
 
 
 @lru_cache(maxsize=1)
