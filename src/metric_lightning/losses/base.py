@@ -90,6 +90,13 @@ class PairwiseLoss(MetricLoss):
     def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of total and count, from its row of distances (N, M) alone."""
 
+    def block_terms(self, x: Tensor, y: Tensor, labels: Tensor, pairs: Pairs) -> dict[str, Ratio]:
+        """Return the shares (N,) of anchors x (N, D) with `labels` (N,) against columns y (M, D).
+
+        Overridden where the formula needs more than distances: the embeddings themselves, or the anchors' labels.
+        """
+        return self.anchor_terms(self.distance(x, y), pairs)
+
     def terms(
         self, embeddings: Tensor, labels: Tensor, references: References | None = None, pairs: Pairs | None = None
     ) -> dict[str, Ratio]:
@@ -109,7 +116,7 @@ class PairwiseLoss(MetricLoss):
             else:
                 found = Pairs(pairs.positive[part], pairs.negative[part])
             found = found._replace(keys=None if keys is None else keys[part])
-            return self.anchor_terms(self.distance(x, y), found)
+            return self.block_terms(x, y, labels[part], found)
 
         size = self.block_size if self.row_wise else max(1, len(embeddings))
         return sum_over_blocks(block, embeddings, references.embeddings, tuple(self.parameters()), size)
