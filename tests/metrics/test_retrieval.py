@@ -12,7 +12,7 @@ from torchmetrics.functional.retrieval import (
     retrieval_reciprocal_rank,
 )
 
-from metric_lightning.functional import nearest, scores
+from metric_lightning.functional import nearest, retrieval, scores
 from metric_lightning.metrics import EmbeddedSet, RetrievalMetrics
 from metric_lightning.parts import describe
 
@@ -69,9 +69,10 @@ def assert_values(metric, queries, gallery, distances, relevant, allowed):
 def route(request, monkeypatch):
     """Both ways of counting: sorting rows, and looking at the top (not taken by small galleries)."""
     if request.param == "top":
+        monkeypatch.setattr(retrieval, "is_small", lambda k, n_columns: k <= n_columns)
         monkeypatch.setattr(nearest, "GROUP", 1)
-        monkeypatch.setattr("metric_lightning.functional.relevant_ranks.GROUP", 0.05)
     monkeypatch.setattr(scores, "BLOCK_ELEMENTS", 100)
+    monkeypatch.setattr(retrieval, "CHUNK", 13)
 
 
 @pytest.mark.parametrize("distance", ["euclidean", "cosine", "dot"])
@@ -274,3 +275,15 @@ def test_described_and_pickled():
     metric = RetrievalMetrics(precision_at=(1, 2))
     assert describe(metric)["init_args"] == {"precision_at": [1, 2]}
     assert describe(metric.clone()) == describe(metric)
+
+
+@pytest.mark.parametrize("n_tied", [4, 5, 6, 40])
+def test_ties_at_the_end_of_the_top(n_tied):
+    """A tie that reaches below what the top holds is counted whole."""
+    embeddings, labels = torch.zeros(3000, 2), torch.arange(3000) // 5
+    embeddings[:, 0] = torch.arange(3000) + 1.0
+    embeddings[:n_tied, 0], embeddings[2000, 0] = 0.0, 1.0  # of one query: n_tied - 1 tied ones, then one
+    queries = embedded(embeddings, labels)
+    top, whole = top_only().values(queries), everything().values(queries)
+    for name, value in top.items():
+        assert torch.equal(value, whole[name]), name

@@ -9,8 +9,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from metric_lightning.functional.nearest import GROUP, nearest
-
 
 class RelevantRanks(NamedTuple):
     """Each query's relevant items, closest first, filled up to P places.
@@ -40,16 +38,14 @@ class RelevantRanks(NamedTuple):
         return self.valid.sum(1)
 
 
-def relevant_ranks(scores: Tensor, columns: Tensor, depth: int | None = None) -> RelevantRanks:
+def relevant_ranks(scores: Tensor, columns: Tensor) -> RelevantRanks:
     """Rank the relevant items of a block of queries.
 
     Args:
-        scores: (B, M), larger is closer; -inf for items that a query is not compared with. The rows
-            may be overwritten.
+        scores: (B, M), larger is closer; -inf for items that a query is not compared with.
+            The rows may be overwritten.
         columns: (B, P) int64, the columns of the relevant items, -1 where a query has fewer than P.
             Items with score -inf are passed over.
-        depth: how many items of a ranking matter. Relevant items with `depth` or more items closer
-            are reported with some such rank, not tied. None ranks all.
 
     Returns:
         the `RelevantRanks`; an item's column is not told.
@@ -59,27 +55,42 @@ def relevant_ranks(scores: Tensor, columns: Tensor, depth: int | None = None) ->
         >>> ranks.closer.tolist(), ranks.tied.tolist()
         ([[1, 3]], [[2, 1]])
     """
-    own = torch.where(columns >= 0, scores.gather(1, columns.clamp(min=0)), -torch.inf)
-    own = own.sort(dim=1).values  # ascending, filling first
-    valid = own > -torch.inf
-    if depth is None or 4 * (depth + 1) > scores.shape[1] // GROUP:
-        closer, tied = _count(ascending(scores), own)
-    else:
-        closer, tied = _count_top(scores, own, valid, depth)
-    closer_relevant, tied_relevant = _count(own, own)
-    place = torch.arange(own.shape[1] - 1, -1, -1, device=own.device)
+    relevant = relevant_scores(scores, columns)
+    return rank_among(relevant, ascending(scores))
+
+
+def relevant_scores(scores: Tensor, columns: Tensor) -> Tensor:
+    """Return the scores (B, P) of the relevant items in ascending order, -inf for filling."""
+    return torch.where(columns >= 0, scores.gather(1, columns.clamp(min=0)), -torch.inf).sort(dim=1).values
+
+
+def rank_among(relevant: Tensor, row: Tensor, depth: int | None = None) -> RelevantRanks:
+    """Rank the relevant scores (B, P) among the scores of all items, both in ascending order.
+
+    Args:
+        relevant: (B, P), -inf for filling.
+        row: (B, M); or the last columns of that, the top of the ranking.
+        depth: None for the whole row. For a top it is how many items of a ranking matter, fewer than the top's columns.
+            Relevant items with `depth` or more items closer are reported with some such rank, not tied.
+    """
+    valid = relevant > -torch.inf
+    closer, tied = _count(row, relevant)
+    if depth is not None:
+        tied = tied.masked_fill(closer >= depth, 1)
+    closer_relevant, tied_relevant = _count(relevant, relevant)
+    place = torch.arange(relevant.shape[1] - 1, -1, -1, device=relevant.device)
     pure = tied == tied_relevant
     closer = torch.where(pure, closer + place - closer_relevant, closer).masked_fill(~valid, 0)
     closer_relevant = torch.where(pure, place, closer_relevant).masked_fill(~valid, 0)
     lone = pure | ~valid
-    ascending_ranks = (
-        valid,
-        closer,
-        tied.masked_fill(lone, 1),
-        closer_relevant,
-        tied_relevant.masked_fill(lone, 1),
-    )
+    ascending_ranks = (valid, closer, tied.masked_fill(lone, 1), closer_relevant, tied_relevant.masked_fill(lone, 1))
     return RelevantRanks(*(values.flip(1) for values in ascending_ranks))
+
+
+def cut_ties(relevant: Tensor, top: Tensor, depth: int) -> Tensor:
+    """Return (B,) bool: a relevant item that matters is tied with the last of the top, hence perhaps with others below."""
+    reached = (relevant == top[:, :1]) & (relevant > -torch.inf)
+    return reached.any(1) & (top[:, -depth] == top[:, 0])
 
 
 def ascending(scores: Tensor) -> Tensor:
@@ -94,15 +105,3 @@ def _count(row: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     """Count the items of ascending rows (B, M) closer than, and tied with, each value (B, P)."""
     reached = torch.searchsorted(row, values, right=True)
     return row.shape[1] - reached, reached - torch.searchsorted(row, values)
-
-
-def _count_top(scores: Tensor, own: Tensor, valid: Tensor, depth: int) -> tuple[Tensor, Tensor]:
-    top = nearest(scores, depth + 1)[0].flip(1).contiguous()
-    closer, tied = _count(top, own)
-    # What is tied with the last of the top may be tied with more items outside: those rows are
-    # counted whole.
-    open_end = ((own == top[:, :1]) & (closer < depth) & valid).any(1).nonzero()[:, 0]
-    if len(open_end):
-        closer[open_end], tied[open_end] = _count(ascending(scores[open_end]), own[open_end].contiguous())
-    beyond = closer >= depth
-    return closer, tied.masked_fill(beyond, 1)

@@ -11,11 +11,20 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from metric_lightning.functional.nearest import is_small, nearest
 from metric_lightning.functional.relevant_items import Relevance
-from metric_lightning.functional.relevant_ranks import RelevantRanks, relevant_ranks
+from metric_lightning.functional.relevant_ranks import (
+    RelevantRanks,
+    cut_ties,
+    rank_among,
+    relevant_ranks,
+    relevant_scores,
+)
 from metric_lightning.functional.scores import Scores, block_rows
 
 SkippedGroup = Literal["relevant", "all"]
+
+CHUNK = 2048  # queries whose ranks are worked out at a time
 
 
 class Skipped:
@@ -68,35 +77,62 @@ def ranked_blocks(
     scores: Scores, relevance: Relevance, skipped: Skipped, depth: int | None = None
 ) -> Iterator[tuple[Tensor, RelevantRanks]]:
     """Yield (rows (B,), their `RelevantRanks`) until every query has come once, in an order of
-    their own.
+        their own.
 
-    Args:
-        scores: of the queries against the gallery.
-        relevance: which items are relevant.
-        skipped: which items don't take part.
-        depth: ranks are exact up to this one and up to each query's number of relevant items; None:
-            all ranks.
+        Args:
+            scores: of the queries against the gallery.
+            relevance: which items are relevant.
+            skipped: which items don't take part.
+            depth: ranks are exact up to this one and up to each query's number of relevant items; None:
+                all ranks.
 
-    Example:
-        >>> embeddings, labels = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([0, 0, 1])
-        >>> from metric_lightning.functional.relevant_items import SameLabel
-        >>> leave_one_out = Skipped(own=torch.arange(3))
-        >>> scores, relevance = Scores(embeddings, embeddings), SameLabel(labels, labels)
-        >>> for rows, ranks in ranked_blocks(scores, relevance, leave_one_out):
-        ...     print(rows.tolist(), ranks.n_relevant.tolist(), ranks.closer[ranks.valid].tolist())
-        [2, 0, 1] [0, 1, 1] [0, 0]
+        Example:
+            >>> embeddings, labels = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([0, 0, 1])
+            >>> from metric_lightning.functional.nearest import is_small, nearest
+    from metric_lightning.functional.relevant_items import SameLabel
+            >>> leave_one_out = Skipped(own=torch.arange(3))
+            >>> scores, relevance = Scores(embeddings, embeddings), SameLabel(labels, labels)
+            >>> for rows, ranks in ranked_blocks(scores, relevance, leave_one_out):
+            ...     print(rows.tolist(), ranks.n_relevant.tolist(), ranks.closer[ranks.valid].tolist())
+            [2, 0, 1] [0, 1, 1] [0, 0]
     """
-    # Queries with about as many relevant items share a block: little filling, and no one else's
-    # depth.
+    # Queries with about as many relevant items share a chunk: little filling, and no one else's depth.
     order = relevance.count.argsort(stable=True)
     count = relevance.count[order]
     start = 0
     while start < len(order):
-        # ten int64 matrices of the ranks' size are alive at once
-        widest = int(count[min(start + block_rows(scores.n_gallery), len(order)) - 1])
-        rows = order[start : start + block_rows(scores.n_gallery + 20 * widest)]
+        # A chunk's ranks take about 20 P elements a query. It may be larger than a block of scores, to have fewer of them.
+        widest = int(count[min(start + CHUNK, len(order)) - 1])
+        rows = order[start : start + min(CHUNK, block_rows(20 * widest))]
         start += len(rows)
-        block, columns = scores.block(rows), relevance.columns(rows)
-        skipped.hide(block, rows, columns)
+        columns = relevance.columns(rows)
         deep = None if depth is None else max(depth, columns.shape[1])
-        yield rows, relevant_ranks(block, columns, deep)
+        if deep is None or not is_small(deep + 1, scores.n_gallery):
+            yield rows, _by_sorting(scores, skipped, rows, columns)
+        else:
+            yield rows, _by_top(scores, skipped, rows, columns, deep)
+
+
+def _by_sorting(scores: Scores, skipped: Skipped, rows: Tensor, columns: Tensor) -> RelevantRanks:
+    parts = []
+    for at in torch.arange(len(rows), device=rows.device).split(block_rows(scores.n_gallery)):
+        block = scores.block(rows[at])
+        skipped.hide(block, rows[at], columns[at])
+        parts.append(relevant_ranks(block, columns[at]))
+    return RelevantRanks(*(torch.cat(values) for values in zip(*parts, strict=True)))
+
+
+def _by_top(scores: Scores, skipped: Skipped, rows: Tensor, columns: Tensor, depth: int) -> RelevantRanks:
+    relevant, top = [], []
+    for at in torch.arange(len(rows), device=rows.device).split(block_rows(scores.n_gallery)):
+        block = scores.block(rows[at])
+        skipped.hide(block, rows[at], columns[at])
+        relevant.append(relevant_scores(block, columns[at]))
+        top.append(nearest(block, depth + 1)[0].flip(1))
+    ranks = rank_among(torch.cat(relevant), torch.cat(top), depth)
+    cut = cut_ties(torch.cat(relevant), torch.cat(top), depth).nonzero()[:, 0]
+    if len(cut):
+        whole = _by_sorting(scores, skipped, rows[cut], columns[cut])
+        for values, exact in zip(ranks, whole, strict=True):
+            values[cut] = exact
+    return ranks

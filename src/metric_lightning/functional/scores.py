@@ -4,6 +4,7 @@ Q queries, M gallery items, D dimensions. Scores rank: a larger score is a small
 they are in absolute terms is nobody's business.
 """
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -13,9 +14,9 @@ from torch import Tensor
 
 Distance = Literal["euclidean", "cosine", "dot"]
 
-# Scores that are held at a time. 16 MiB in float32: small enough for the caches, large enough for
+# Scores that are held at a time: 8 MiB in float32. Fewer would be few rows a product, more would leave the caches.
 # the product's speed.
-BLOCK_ELEMENTS = 2**22
+BLOCK_ELEMENTS = 2**21
 
 
 class Scores:
@@ -56,10 +57,17 @@ class Scores:
         self.n_gallery = len(gallery)
         different, self._place = different_rows(gallery)
         self._gallery = different.t()
+        self._buffer = gallery.new_empty(0)
 
     def block(self, rows: Tensor) -> Tensor:
-        """Return the (B, M) scores of the queries `rows` (B,). The caller may write into it."""
-        scores = self.queries[rows] @ self._gallery
+        """Return the (B, M) scores of the queries `rows` (B,): to be read and written until the next call."""
+        n_elements = len(rows) * self._gallery.shape[1]
+        if self._buffer.numel() < n_elements:
+            self._buffer = self._gallery.new_empty(
+                n_elements
+            )  # fresh memory for every block costs as much as reading it
+        scores = self._buffer[:n_elements].view(len(rows), self._gallery.shape[1])
+        torch.mm(self.queries[rows], self._gallery, out=scores)
         return scores if self._place is None else scores[:, self._place]
 
 
@@ -70,15 +78,22 @@ def block_rows(width: int) -> int:
 
 def check_finite(embeddings: Tensor, name: str) -> Tensor:
     """Return `embeddings`, or raise ValueError where one is infinite or nan."""
-    bad = int((~torch.isfinite(embeddings)).any(1).sum())
-    if bad:
+    if not math.isfinite(largest(embeddings)):
+        bad = int((~torch.isfinite(embeddings)).any(1).sum())
         raise ValueError(f"{bad} of {len(embeddings)} rows of {name} aren't finite; look for a diverged training")
     return embeddings
 
 
+def largest(values: Tensor) -> float:
+    """Return the largest absolute value, 0 of none, in one pass."""
+    if not values.numel():
+        return 0.0
+    low, high = torch.aminmax(values)
+    return max(-float(low), float(high))
+
+
 def different_rows(rows: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Return the different rows of a matrix and, for each row, its place among them (None: all rows
-    differ).
+    """Return the different rows of a matrix and, for each row, its place among them (None: all rows differ).
 
     Example:
         >>> rows, place = different_rows(torch.tensor([[1.0], [2.0], [1.0]]))
@@ -86,13 +101,8 @@ def different_rows(rows: Tensor) -> tuple[Tensor, Tensor | None]:
         (2, [1.0, 2.0, 1.0])
     """
     contents = np.ascontiguousarray((rows + 0.0).cpu().numpy())  # + 0.0 makes -0.0 and 0.0 one
-    if contents.size == 0:
+    if contents.size == 0 or len({hash(row.tobytes()) for row in contents}) == len(rows):
         return rows, None
-    words = torch.from_numpy(contents).view(torch.int32)
-    factors = torch.randint(2**62, (words.shape[1],), generator=torch.Generator().manual_seed(0)) | 1
-    sums = torch.cat([(part * factors).sum(1) for part in words.split(block_rows(words.shape[1]))])
-    if len(torch.unique(sums)) == len(rows):
-        return rows, None  # different sums (modulo 2^64) come from different rows
     opaque = contents.view(np.dtype((np.void, contents.dtype.itemsize * contents.shape[1]))).ravel()
     _, first, place = np.unique(opaque, return_index=True, return_inverse=True)
     if len(first) == len(rows):
@@ -107,15 +117,17 @@ def _euclidean(queries: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor]:
     Embeddings are moved to their centre, where least is cancelled, and scaled so that no square
     overflows or vanishes.
     """
+    same = queries is gallery
     if len(gallery):
         centre = gallery.mean(0, keepdim=True)
-        # Rounded to a power of two of the order of the spread: whole numbers stay exact, and with
-        # them their ties.
+        # Rounded to a power of two of the order of the spread: whole numbers stay exact, and with them their ties.
         grid = _power_of_two(gallery - centre)
         centre = (centre * grid).round() / grid
-        queries, gallery = queries - centre, gallery - centre
-        scale = min(_power_of_two(queries), _power_of_two(gallery))
-        queries, gallery = queries * scale, gallery * scale
+        gallery = gallery - centre
+        queries = gallery if same else queries - centre
+        scale = min(_power_of_two(gallery), _power_of_two(queries))
+        gallery = gallery * scale
+        queries = gallery if same else queries * scale
     half_squares = gallery.square().sum(1, keepdim=True) / 2
     return torch.cat([queries, torch.ones_like(queries[:, :1])], 1), torch.cat([gallery, -half_squares], 1)
 
@@ -139,8 +151,8 @@ def unit_rows(rows: Tensor) -> Tensor:
 
 def _power_of_two(values: Tensor) -> float:
     """A power of two (exact to multiply by) that brings the largest value to between 1/2 and 1."""
-    largest = float(values.abs().max()) if values.numel() else 0.0
-    return 2.0 ** -float(np.clip(np.frexp(largest)[1], -120, 120)) if largest > 0 else 1.0
+    size = largest(values)
+    return 2.0 ** -min(max(math.frexp(size)[1], -120), 120) if size > 0 else 1.0
 
 
 _PREPARE: dict[str, Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]] = {
