@@ -88,7 +88,7 @@ def rank_among(relevant: Tensor, row: Tensor, depth: int | None = None) -> Relev
 
 
 def cut_ties(relevant: Tensor, top: Tensor, depth: int) -> Tensor:
-    """Return (B,) bool: a relevant item that matters is tied with the last of the top, hence perhaps with others below."""
+    """Return (B,) bool: a relevant item that matters is tied with the last of the top, and perhaps with more."""
     reached = (relevant == top[:, :1]) & (relevant > -torch.inf)
     return reached.any(1) & (top[:, -depth] == top[:, 0])
 

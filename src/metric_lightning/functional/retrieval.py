@@ -76,32 +76,29 @@ class Skipped:
 def ranked_blocks(
     scores: Scores, relevance: Relevance, skipped: Skipped, depth: int | None = None
 ) -> Iterator[tuple[Tensor, RelevantRanks]]:
-    """Yield (rows (B,), their `RelevantRanks`) until every query has come once, in an order of
-        their own.
+    """Yield (rows (B,), their `RelevantRanks`) until every query has come once, in any order.
 
-        Args:
-            scores: of the queries against the gallery.
-            relevance: which items are relevant.
-            skipped: which items don't take part.
-            depth: ranks are exact up to this one and up to each query's number of relevant items; None:
-                all ranks.
+    Args:
+        scores: of the queries against the gallery.
+        relevance: which items are relevant.
+        skipped: which items don't take part.
+        depth: ranks are exact up to this one and up to each query's number of relevant items; None: all ranks.
 
-        Example:
-            >>> embeddings, labels = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([0, 0, 1])
-            >>> from metric_lightning.functional.nearest import is_small, nearest
-    from metric_lightning.functional.relevant_items import SameLabel
-            >>> leave_one_out = Skipped(own=torch.arange(3))
-            >>> scores, relevance = Scores(embeddings, embeddings), SameLabel(labels, labels)
-            >>> for rows, ranks in ranked_blocks(scores, relevance, leave_one_out):
-            ...     print(rows.tolist(), ranks.n_relevant.tolist(), ranks.closer[ranks.valid].tolist())
-            [2, 0, 1] [0, 1, 1] [0, 0]
+    Example:
+        >>> from metric_lightning.functional.relevant_items import SameLabel
+        >>> embeddings, labels = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([0, 0, 1])
+        >>> leave_one_out = Skipped(own=torch.arange(3))
+        >>> scores, relevance = Scores(embeddings, embeddings), SameLabel(labels, labels)
+        >>> for rows, ranks in ranked_blocks(scores, relevance, leave_one_out):
+        ...     print(rows.tolist(), ranks.n_relevant.tolist(), ranks.closer[ranks.valid].tolist())
+        [2, 0, 1] [0, 1, 1] [0, 0]
     """
     # Queries with about as many relevant items share a chunk: little filling, and no one else's depth.
     order = relevance.count.argsort(stable=True)
     count = relevance.count[order]
     start = 0
     while start < len(order):
-        # A chunk's ranks take about 20 P elements a query. It may be larger than a block of scores, to have fewer of them.
+        # A chunk's ranks take about 20 P elements a query. It may hold many blocks of scores.
         widest = int(count[min(start + CHUNK, len(order)) - 1])
         rows = order[start : start + min(CHUNK, block_rows(20 * widest))]
         start += len(rows)

@@ -15,7 +15,6 @@ from torch import Tensor
 Distance = Literal["euclidean", "cosine", "dot"]
 
 # Scores that are held at a time: 8 MiB in float32. Fewer would be few rows a product, more would leave the caches.
-# the product's speed.
 BLOCK_ELEMENTS = 2**21
 
 
