@@ -1,0 +1,136 @@
+"""The command line: `python -m metric_lightning.cli fit --config X.yaml`, or `metric-lightning fit --config X.yaml`.
+
+Commands: fit, validate, test, predict. `fit` ends by evaluating its best checkpoint. `test --ckpt_path X` and `predict
+--ckpt_path X` need nothing else: a checkpoint holds its run's configuration. With `--config` too, that one counts.
+A config names classes, and so runs code: use those you trust, as you would a program.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+from lightning.pytorch import Trainer
+from lightning.pytorch.cli import LightningCLI
+
+from metric_lightning.callbacks import BestCheckpoint
+from metric_lightning.command_line.arguments import completed
+from metric_lightning.command_line.failures import sentence_of
+from metric_lightning.command_line.parser import OneSentenceParser
+from metric_lightning.command_line.results import concatenated, print_figures, write_embeddings, write_json
+from metric_lightning.command_line.run_folder import LOGS, run_folder_of, version_of
+from metric_lightning.command_line.saved_config import SaveConfig
+from metric_lightning.data import MetricDataModule
+from metric_lightning.modules import MetricModule
+
+_TRAINER_DEFAULTS = {"max_epochs": 20, "log_every_n_steps": 10, "num_sanity_val_steps": 1, "use_distributed_sampler": False}
+
+
+class MetricCLI(LightningCLI):
+    """LightningCLI with a run's folder, sizes linked from data to model, and default callbacks."""
+
+    def __init__(self, args: list[str]):
+        super().__init__(
+            MetricModule,
+            MetricDataModule,
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            auto_configure_optimizers=False,
+            seed_everything_default=0,
+            trainer_defaults=_TRAINER_DEFAULTS,
+            save_config_callback=SaveConfig,
+            save_config_kwargs={"overwrite": True},
+            parser_class=OneSentenceParser,
+            args=args,
+        )
+
+    def add_arguments_to_parser(self, parser: Any) -> None:
+        """Add the experiment's name, the default callbacks and the links from data to model."""
+        parser.add_argument("--experiment", type=str, default="default", help="name of the run's folder in lightning_logs/")
+        parser.add_argument("--output", type=str | None, default=None, help="predict: file to write, .npz")
+        parser.add_argument("--default_callbacks", type=bool, default=True, help="projector, figures, summary, diagnosis")
+        parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
+        for name in ("num_classes", "input_shape"):
+            parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+
+    def _parse_ckpt_path(self) -> None:
+        """Leave the configuration as it is: Lightning would let a checkpoint's hyperparameters override it silently."""
+
+    @property
+    def _settings(self) -> Namespace:
+        return self.config[self.subcommand]
+
+    def before_instantiate_classes(self) -> None:
+        """Choose the run's folder: a new version, or, when a run goes on, its own."""
+        trainer = self._settings.trainer
+        if self.subcommand != "fit":
+            trainer.logger = False
+        elif trainer.logger in (None, True):
+            experiment = self._settings.experiment
+            checkpoint = self._settings.get("ckpt_path")
+            version = version_of(Path(checkpoint), experiment) if checkpoint else None
+            arguments = Namespace(save_dir=str(LOGS), name=experiment, version=version, default_hp_metric=False)
+            trainer.logger = Namespace(class_path="lightning.pytorch.loggers.TensorBoardLogger", init_args=arguments)
+
+    def _instantiate_trainer(self, config: Any, callbacks: list[Any]) -> Trainer:
+        wanted = self._settings.default_callbacks and self.subcommand == "fit" and not config.get("fast_dev_run")
+        if not wanted or config.get("enable_checkpointing") is False:
+            callbacks = [callback for callback in callbacks if not isinstance(callback, BestCheckpoint)]
+        return super()._instantiate_trainer(config, callbacks)
+
+    def after_fit(self) -> None:
+        """Evaluate the best checkpoint and say where everything is."""
+        best = self.trainer.checkpoint_callback and self.trainer.checkpoint_callback.best_model_path
+        if self.trainer.fast_dev_run or not best:
+            return
+        figures = {}
+        if self.datamodule.val_dataloader():
+            figures["validation"] = self.trainer.validate(ckpt_path=best, datamodule=self.datamodule, verbose=False)[0]
+        if self.datamodule.test_dataloader():
+            figures["test"] = self.trainer.test(ckpt_path=best, datamodule=self.datamodule, verbose=False)[0]
+        if self.trainer.is_global_zero:
+            print_figures(f"best checkpoint: {best}", figures)
+            print(f"run:         {self.trainer.log_dir}\nTensorBoard: tensorboard --logdir {LOGS}")
+
+    def validate(self, model: Any, datamodule: Any, ckpt_path: str | None = None, **_: Any) -> None:
+        """Evaluate the validation set."""
+        self._evaluate("validate", ckpt_path)
+
+    def test(self, model: Any, datamodule: Any, ckpt_path: str | None = None, **_: Any) -> None:
+        """Evaluate the test set."""
+        self._evaluate("test", ckpt_path)
+
+    def predict(self, model: Any, datamodule: Any, ckpt_path: str | None = None, **_: Any) -> None:
+        """Write the embeddings of the prediction set, the test set usually."""
+        found = self.trainer.predict(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path)
+        path = Path(self._settings.output or self._folder(ckpt_path) / "predictions.npz")
+        write_embeddings(path, concatenated(found), self.datamodule.class_names)
+        print(f"embeddings, labels, indices and class_names of {sum(len(b.labels) for b in found)} samples: {path}")
+
+    def _evaluate(self, command: str, ckpt_path: str | None) -> None:
+        run = getattr(self.trainer, command)
+        (figures,) = run(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path, verbose=False)
+        if self.trainer.is_global_zero:
+            path = self._folder(ckpt_path) / f"{command}.json"
+            write_json(path, figures)
+            print_figures(f"{command}: {ckpt_path or 'untrained'}", {command: figures})
+            print(f"written to {path}")
+
+    def _folder(self, ckpt_path: str | None) -> Path:
+        return run_folder_of(Path(ckpt_path)) if ckpt_path else LOGS / self._settings.experiment
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run a command; what the user can mend is said in one sentence, with exit status 2."""
+    try:
+        MetricCLI(completed(sys.argv[1:] if args is None else args))
+    except Exception as error:
+        sentence = sentence_of(error)
+        if sentence is None:
+            raise
+        print(f"error: {sentence}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the command line is made of; `metric_lightning.cli` puts it together."""

@@ -1,0 +1,44 @@
+"""Which exceptions are the user's to mend, and in what words."""
+
+import errno
+import traceback
+from pathlib import Path
+
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+import metric_lightning
+from metric_lightning.errors import UserError
+
+_PACKAGE = Path(metric_lightning.__file__).parent
+_FILE_TROUBLE = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EACCES: "no permission",
+    errno.EPERM: "no permission",
+    errno.EROFS: "the file system is read-only",
+}
+
+
+def sentence_of(error: BaseException) -> str | None:
+    """Return what to tell the user; None where the error is a fault of the program, whose traceback matters."""
+    if isinstance(error, UserError | MisconfigurationException):
+        return _first_sentence(error)
+    if isinstance(error, OSError) and error.errno in _FILE_TROUBLE:
+        where = f" ({error.filename})" if error.filename else ""
+        return f"{_FILE_TROUBLE[error.errno]}{where}: files could not be written; make room or choose another folder"
+    if isinstance(error, RuntimeError) and "loading state_dict" in str(error):
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        return f"the checkpoint is of another architecture than the configured model: {' '.join(lines[1:2])}"
+    if isinstance(error, ValueError) and _raised_here(error):
+        return _first_sentence(error)
+    return None
+
+
+def _raised_here(error: BaseException) -> bool:
+    """Whether our own code refused a value, and not a library below or above it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and _PACKAGE in Path(frames[-1].filename).parents
+
+
+def _first_sentence(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,62 @@
+"""What a command leaves: a table on the screen, figures and embeddings in files, whole or not at all."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from metric_lightning.metrics import EmbeddedSet
+
+
+def print_figures(title: str, columns: Mapping[str, Mapping[str, float]]) -> None:
+    """Print one row for each figure, one column for each part of the data.
+
+    Args:
+        title: above the table.
+        columns: figures by name ("val/map_at_r") of each column.
+    """
+    table = Table(title=title, title_justify="left")
+    table.add_column("figure")
+    plain = {column: {name.split("/")[-1]: value for name, value in found.items()} for column, found in columns.items()}
+    for column in plain:
+        table.add_column(column, justify="right")
+    for name in dict.fromkeys(name for found in plain.values() for name in found):
+        table.add_row(name, *(f"{found[name]:.4f}" if name in found else "" for found in plain.values()))
+    Console().print(table)
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write JSON beside, then rename."""
+    _write_whole(path, json.dumps(content, indent=2).encode())
+
+
+def write_embeddings(path: Path, embedded: EmbeddedSet, class_names: list[str]) -> None:
+    """Write embeddings (n, D), labels (n,), indices (n,) and class_names as npz: data only, read by `numpy.load`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
+        np.savez(
+            file,
+            embeddings=embedded.embeddings.numpy(),
+            labels=embedded.labels.numpy(),
+            indices=embedded.indices.numpy(),
+            class_names=np.array(class_names, dtype=np.str_),
+        )
+    os.replace(file.name, path)
+
+
+def concatenated(batches: list[EmbeddedSet]) -> EmbeddedSet:
+    """Return predicted batches as one set."""
+    return EmbeddedSet(*(torch.cat([batch[k] for batch in batches]) for k in range(3)))
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=path.suffix, delete=False) as file:
+        file.write(content)
+    os.replace(file.name, path)
