@@ -9,7 +9,8 @@ taken from both first (a common offset then costs nothing), and what is below th
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+
+from metric_lightning.functional.unit_rows import unit_rows
 
 _NOISE = 8.0
 
@@ -47,8 +48,7 @@ def cosine_distances(x: Tensor, y: Tensor) -> Tensor:
         >>> cosine_distances(torch.tensor([[2.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 3.0], [0.0, 0.0]]))
         tensor([[0., 1., 1.]])
     """
-    x, y = normalize(x, dim=1, eps=tiny(x)), normalize(y, dim=1, eps=tiny(y))
-    return torch.addmm(x.new_ones(1, 1), x, y.T, alpha=-1)
+    return torch.addmm(x.new_ones(1, 1), unit_rows(x), unit_rows(y).T, alpha=-1)
 
 
 def dot_product_distances(x: Tensor, y: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Sums over all triplets of an anchor, exact, without enumerating them.
 
-distances (N, M); positive and negative (N, M) bool; P is the largest number of positives of an anchor. For an anchor with
-positives p and negatives n,
+distances (N, M); positive and negative (N, M) bool; P is the largest number of positives of an anchor. For an anchor
+with positives p and negatives n,
 
     hinge:        sum_pn max(0, d_p - d_n + m)
     soft margin:  sum_pn log(1 + exp(d_p - d_n + m))

@@ -1,7 +1,7 @@
 """What a loss is: a ratio of sums over anchors.
 
-N anchors (rows), M references (columns), D dimensions. loss = sum over parts of total / count; an anchor's share of both
-depends on its own row only. All that is exact on many ranks, in blocks and with a memory follows from this.
+N anchors (rows), M references (columns), D dimensions. loss = sum over parts of total / count; an anchor's share of
+both depends on its own row only. All that is exact on many ranks, in blocks and with a memory follows from this.
 """
 
 from abc import ABC, abstractmethod
@@ -61,7 +61,8 @@ class PairwiseLoss(MetricLoss):
         distance: default `EuclideanDistance`.
         miner: picks pairs or triplets; None: all.
         relevance: what makes a pair positive; None: equal labels.
-        block_size: rows at a time; None: as many as fit the cache. Memory is O(block_size x M), value and gradient the same.
+        block_size: rows at a time; None: as many as fit the cache. Memory is O(block_size x M), value and gradient are
+            the same.
     """
 
     def __init__(

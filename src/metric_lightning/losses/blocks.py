@@ -1,7 +1,7 @@
 """Row blocks: a batch loss with O(block x M) memory, value and gradient the same as of the whole.
 
-A sum over anchors can be taken a block of rows at a time. Its gradient too, at once: within the forward pass each block is
-differentiated and forgotten, which leaves the gradients of the totals, (N, D) + (M, D) for each part of the loss,
+A sum over anchors can be taken a block of rows at a time. Its gradient too, at once: within the forward pass each block
+is differentiated and forgotten, which leaves the gradients of the totals, (N, D) + (M, D) for each part of the loss,
 to be scaled in the backward pass. Small blocks also stay in the processor's cache, which makes large batches faster.
 """
 
@@ -76,7 +76,10 @@ class _BlockSums(torch.autograd.Function):
                 names.extend(terms)
                 totals = [x.new_zeros(()) for _ in names]
                 counts = [x.new_zeros(()) for _ in names]
-                gradients = [[torch.zeros_like(leaf) if need else None for leaf, need in zip(leaves, needs)] for _ in names]
+                gradients = [
+                    [torch.zeros_like(leaf) if need else None for leaf, need in zip(leaves, needs, strict=True)]
+                    for _ in names
+                ]
             for k, part in enumerate(terms.values()):
                 totals[k] += part.total.detach()
                 counts[k] += part.count.detach()

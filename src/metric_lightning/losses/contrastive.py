@@ -17,7 +17,8 @@ from metric_lightning.types import Pairs, Ratio
 def contrastive_loss(distances: Tensor, same: Tensor, margin: float = 1.0) -> Tensor:
     """Return 0.5 [y d^2 + (1 - y) max(0, m - d)^2] elementwise, y = 1 for the same class.
 
-    Hadsell et al. 2006 write Y = 0 for the same class, as some tutorials do; here, as in most code, y = 1 means the same.
+    Hadsell et al. 2006 write Y = 0 for the same class, as some tutorials do; here, as in most code, y = 1 means the
+    same.
 
     Args:
         distances: any shape.

@@ -18,8 +18,9 @@ class AllPairs(PairMiner):
 class RandomNegativePairs(PairMiner):
     """All positive pairs, and for each anchor as many of its negatives drawn at random, without replacement.
 
-    An anchor with fewer negatives than positives keeps all. The reference implementation draws over the whole batch; over
-    each anchor the expectation is the same on balanced batches, and the draw does not depend on the number of ranks.
+    An anchor with fewer negatives than positives keeps all. The reference implementation draws over the whole batch;
+    over each anchor the expectation is the same on balanced batches, and the draw does not depend on the number of
+    ranks.
 
     Args:
         seed: of the draws; each training step draws anew.

@@ -27,8 +27,12 @@ class Miner(Part, nn.Module, ABC):
         """Return the random keys (N,) of the anchors numbered `anchors` (N,) for one step; None: nothing is random."""
         return None
 
-    def use_margin(self, margin: float) -> None:
+    def use_margin(self, margin: float) -> None:  # noqa: B027, most miners have none
         """Take the loss's margin, where the miner has one and was given none."""
+
+    @abstractmethod
+    def forward(self, distances: Tensor, pairs: Pairs) -> Pairs | Triplets:
+        """Return what was picked."""
 
 
 class PairMiner(Miner):
@@ -50,8 +54,8 @@ class TripletMiner(Miner):
 class RandomKeys(nn.Module):
     """The stream of random keys of a miner: a seed and how many steps were drawn.
 
-    Used by a loss, every training step draws anew; in evaluation mode the draw stays the same. The position is saved with
-    the checkpoint, so a resumed run goes on with the draws it would have made.
+    Used by a loss, every training step draws anew; in evaluation mode the draw stays the same. The position is saved
+    with the checkpoint, so a resumed run goes on with the draws it would have made.
 
     Args:
         seed: any integer.

@@ -10,8 +10,8 @@ from metric_lightning.types import Pairs, Triplets
 class HardestNegative(TripletMiner):
     """For each positive pair the triplet with the anchor's closest negative, where that triplet costs something.
 
-    Known to collapse from a random start (all embeddings in one point, the loss at the margin): `RandomHardNegative` and
-    `SemiHardNegative` do not.
+    Known to collapse from a random start (all embeddings in one point, the loss at the margin): `RandomHardNegative`
+    and `SemiHardNegative` do not.
 
     Args:
         margin: a triplet costs something where d_ap - d_an + margin > 0; None: the loss's own.

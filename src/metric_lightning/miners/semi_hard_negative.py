@@ -8,9 +8,9 @@ from metric_lightning.types import Pairs, Triplets
 
 
 class SemiHardNegative(TripletMiner):
-    """For each positive pair a random one of the negatives with d_ap < d_an < d_ap + margin; none where there is no such.
+    """For each positive pair a random one of the negatives with d_ap < d_an < d_ap + margin.
 
-    Such a triplet costs between 0 and the margin (Schroff et al. 2015).
+    Such a triplet costs between 0 and the margin (Schroff et al. 2015). A pair without such a negative gives none.
 
     Args:
         margin: None: the loss's own. At 0 there is no semi-hard negative.
