@@ -1,5 +1,6 @@
-"""Callbacks: what a run shows of itself. One a file."""
+"""Lightning callbacks that show and judge an embedding while it is trained."""
 
-from metric_lightning.callbacks.best_checkpoint import BestCheckpoint
+from metric_lightning.callbacks.embedding_figures import EmbeddingFigures
+from metric_lightning.callbacks.projector import Projector
 
-__all__ = ["BestCheckpoint"]
+__all__ = ["EmbeddingFigures", "Projector"]

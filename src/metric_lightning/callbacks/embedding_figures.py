@@ -1,0 +1,89 @@
+"""Pictures of the embedding by class."""
+
+import torch
+from lightning.pytorch import Trainer
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from metric_lightning.callbacks.pictures import write_figure
+from metric_lightning.callbacks.samples import Samples, Stage, samples_of
+from metric_lightning.callbacks.snapshot import SnapshotCallback
+from metric_lightning.modules import MetricModule
+from metric_lightning.plots import Points, embedding_scatter, tsne_figure, tsne_positions
+
+_TITLES = {"train": "training set", "val": "validation set", "test": "test set"}
+
+
+class EmbeddingFigures(SnapshotCallback):
+    """Draws the embedding by class, in TensorBoard and as PNG in the run's folder `figures/`.
+
+    - An embedding of one or two dimensions: a scatter of the training set beside the validation set (after `test`:
+      the test set), on the same axes; `embedding_val.png`, `embedding_test.png`.
+    - Of more dimensions: t-SNE of the raw inputs beside t-SNE of the embedding of the same validation (test) samples;
+      `tsne_val.png`, `tsne_test.png`.
+
+    A picture replaces the one of the same name; TensorBoard keeps those of all epochs. Where there is no validation set the
+    training set is drawn.
+
+    Cost on one core: half a second for a scatter, 3.5 s for t-SNE of 500 points, 5 s for 1,000, 9 s for 2,000 (the
+    t-SNE of the inputs is kept, so half of that from the second time on).
+
+    Args:
+        every_n_epochs: also draw during training; None: only at its end.
+        max_points: of each part in a scatter.
+        max_tsne_points: samples of which the t-SNE is taken.
+        seed: of the choice of samples and of t-SNE.
+
+    Raises:
+        ValueError: max_points or max_tsne_points is less than 1, or see `SnapshotCallback`.
+    """
+
+    def __init__(
+        self,
+        every_n_epochs: int | None = None,
+        max_points: int = 1000,
+        max_tsne_points: int = 500,
+        seed: int = 0,
+    ):
+        super().__init__(every_n_epochs)
+        for name, value in (("max_points", max_points), ("max_tsne_points", max_tsne_points)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        self.max_points = max_points
+        self.max_tsne_points = max_tsne_points
+        self.seed = seed
+        self._inputs: tuple[Tensor, Tensor | None] | None = None
+
+    def snapshot(self, trainer: Trainer, module: MetricModule, stage: Stage, epoch: int) -> None:
+        held_out = samples_of(trainer, module, stage, self.max_points, self.seed)
+        trained = None
+        if held_out is None or held_out.embeddings.shape[1] <= 2:
+            trained = samples_of(trainer, module, "train", self.max_points, self.seed)
+        if not trainer.is_global_zero:
+            return
+        moment = "after the test" if stage == "test" else f"after {epoch} epochs"
+        parts = {_TITLES["train"]: trained, _TITLES[stage]: held_out}
+        shown = {title: samples for title, samples in parts.items() if samples is not None}
+        for title, samples in list(shown.items())[-1:]:
+            if samples.embeddings.shape[1] <= 2:
+                write_figure(trainer, f"embedding_{stage}", _scatter(shown, f"Embedding by class, {moment}"))
+            else:
+                figure = self._tsne(samples.few(self.max_tsne_points, self.seed), f"t-SNE of the {title}, {moment}")
+                write_figure(trainer, f"tsne_{stage}", figure)
+
+    def _tsne(self, samples: Samples, title: str) -> Figure:
+        # The inputs of the same samples are the same: once is enough.
+        if self._inputs is None or not torch.equal(self._inputs[0], samples.indices):
+            inputs = samples.inputs()
+            self._inputs = samples.indices, None if inputs is None else tsne_positions(inputs, self.seed)
+        positions = tsne_positions(samples.embeddings, self.seed)
+        return tsne_figure(self._inputs[1], positions, samples.labels, samples.class_names, title)
+
+
+def _scatter(parts: dict[str, Samples], title: str) -> Figure:
+    points = {
+        f"{name} ({len(samples.labels):,} samples)": Points(samples.embeddings, samples.labels)
+        for name, samples in parts.items()
+    }
+    class_names = next(iter(parts.values())).class_names
+    return embedding_scatter(points, class_names, title)
