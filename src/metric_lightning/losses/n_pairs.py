@@ -1,0 +1,107 @@
+"""N-pair loss (Sohn 2016, Improved deep metric learning with multi-class N-pair loss objective).
+
+N anchors, M references, s (N, M) similarities; a anchor, p positive, n negative.
+"""
+
+import torch
+from torch import Tensor
+
+from metric_lightning.distances import Distance, DotProductDistance
+from metric_lightning.functional.log_sums import tuplet_costs
+from metric_lightning.losses.averages import average_pairs
+from metric_lightning.losses.base import PairwiseLoss, check_positive
+from metric_lightning.miners.base import PairMiner
+from metric_lightning.relevance import Relevance
+from metric_lightning.types import Pairs, Ratio, References
+
+
+class NPairsLoss(PairwiseLoss):
+    """log(1 + sum_n exp(s_an - s_ap)), the mean over positive pairs, plus w |x_a|^2, the mean over anchors.
+
+    Sohn's batch has two samples of each class, the anchors and the positives. With the positives given as
+    `references` this is his N-pair-mc; on a plain batch every sample is an anchor, and both samples of another
+    class are negatives, which uses the batch twice. The dot product is unbounded: without w > 0 the loss can fall
+    by growing norms alone.
+
+    Args:
+        norm_weight: w, >= 0; Sohn's 3e-3. 0, as in most code: no regulariser.
+        one_pair_per_class: take of each class in the batch the first sample as anchor and the next as its positive,
+            and of the other classes only their positives as negatives, as Sohn and popular code do. The choice is
+            over the whole batch (`row_wise` is False).
+        distance: default dot product.
+        miner: picks pairs; None: all pairs.
+        relevance: what makes a pair positive; None: equal labels.
+        block_size: rows at a time, see `PairwiseLoss`.
+
+    Example:
+        >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+        >>> NPairsLoss()(embeddings, torch.tensor([0, 0, 1]))  # log(1 + exp(0 - 1))
+        tensor(0.3133)
+    """
+
+    def __init__(
+        self,
+        norm_weight: float = 0.0,
+        one_pair_per_class: bool = False,
+        distance: Distance | None = None,
+        miner: PairMiner | None = None,
+        relevance: Relevance | None = None,
+        block_size: int | None = None,
+    ):
+        super().__init__(DotProductDistance() if distance is None else distance, miner, relevance, block_size)
+        self.norm_weight = check_positive(self, "norm_weight", norm_weight, zero=True)
+        self.one_pair_per_class = one_pair_per_class
+        if one_pair_per_class:
+            self.row_wise = False
+
+    def terms(
+        self, embeddings: Tensor, labels: Tensor, references: References | None = None, pairs: Pairs | None = None
+    ) -> dict[str, Ratio]:
+        """Return the parts of the loss, see `MetricLoss.terms`."""
+        if not self.one_pair_per_class:
+            return super().terms(embeddings, labels, references, pairs)
+        if labels.ndim != 1:
+            raise ValueError(f"NPairsLoss: one_pair_per_class needs labels (N,), got shape {tuple(labels.shape)}")
+        if references is None:
+            references = References(embeddings, labels, torch.arange(len(labels), device=labels.device))
+        anchors, columns = first_pairs(labels, references)
+        chosen = References(references.embeddings[columns], references.labels[columns])
+        if pairs is not None:
+            pairs = Pairs(pairs.positive[anchors][:, columns], pairs.negative[anchors][:, columns])
+        return super().terms(embeddings[anchors], labels[anchors], chosen, pairs)
+
+    def block_terms(self, x: Tensor, y: Tensor, labels: Tensor, pairs: Pairs) -> dict[str, Ratio]:
+        """Return each anchor's share (N,) of the sums, of the regulariser too."""
+        terms = super().block_terms(x, y, labels, pairs)
+        if self.norm_weight:
+            counted = (terms["pairs"].count > 0).to(x.dtype)
+            terms["norms"] = Ratio(self.norm_weight * x.square().sum(dim=1) * counted, counted)
+        return terms
+
+    def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
+        """Return each anchor's share (N,) of the sums."""
+        pairs = pairs if self.miner is None else self.miner(distances.detach(), pairs)
+        return {"pairs": average_pairs(*tuplet_costs(self.distance.similarity(distances), pairs, scale=1.0))}
+
+
+def first_pairs(labels: Tensor, references: References) -> tuple[Tensor, Tensor]:
+    """Return the first row of each class, and the first column of each class that is none of those rows.
+
+    Example:
+        >>> labels = torch.tensor([0, 1, 0, 0, 1])
+        >>> first_pairs(labels, References(torch.zeros(5, 2), labels, torch.arange(5)))
+        (tensor([0, 1]), tensor([2, 4]))
+    """
+    anchors = _first_of_each(labels)
+    free = torch.ones_like(references.labels, dtype=torch.bool)
+    if references.own is not None:
+        free[references.own[anchors]] = False
+    columns = free.nonzero()[:, 0]
+    return anchors, columns[_first_of_each(references.labels[columns])]
+
+
+def _first_of_each(labels: Tensor) -> Tensor:
+    ordered, order = labels.sort(stable=True)
+    first = torch.ones_like(ordered, dtype=torch.bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return order[first]
