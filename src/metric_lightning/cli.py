@@ -13,7 +13,7 @@ from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningCLI
 
-from metric_lightning.callbacks import BestCheckpoint
+from metric_lightning.callbacks.best_checkpoint import BestCheckpoint
 from metric_lightning.command_line.arguments import completed
 from metric_lightning.command_line.failures import sentence_of
 from metric_lightning.command_line.parser import OneSentenceParser
@@ -29,7 +29,7 @@ _TRAINER_DEFAULTS = {"max_epochs": 20, "log_every_n_steps": 10, "num_sanity_val_
 class MetricCLI(LightningCLI):
     """LightningCLI with a run's folder, sizes linked from data to model, and default callbacks."""
 
-    def __init__(self, args: list[str]):
+    def __init__(self) -> None:
         super().__init__(
             MetricModule,
             MetricDataModule,
@@ -41,7 +41,6 @@ class MetricCLI(LightningCLI):
             save_config_callback=SaveConfig,
             save_config_kwargs={"overwrite": True},
             parser_class=OneSentenceParser,
-            args=args,
         )
 
     def add_arguments_to_parser(self, parser: Any) -> None:
@@ -123,7 +122,9 @@ class MetricCLI(LightningCLI):
 def main(args: list[str] | None = None) -> None:
     """Run a command; what the user can mend is said in one sentence, with exit status 2."""
     try:
-        MetricCLI(completed(sys.argv[1:] if args is None else args))
+        # LightningCLI warns of arguments that are not those of the process.
+        sys.argv[1:] = completed(sys.argv[1:] if args is None else args)
+        MetricCLI()
     except Exception as error:
         sentence = sentence_of(error)
         if sentence is None:

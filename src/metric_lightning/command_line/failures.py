@@ -7,6 +7,7 @@ from pathlib import Path
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 import metric_lightning
+from metric_lightning.command_line.messages import one_sentence
 from metric_lightning.errors import UserError
 
 _PACKAGE = Path(metric_lightning.__file__).parent
@@ -29,6 +30,8 @@ def sentence_of(error: BaseException) -> str | None:
     if isinstance(error, RuntimeError) and "loading state_dict" in str(error):
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         return f"the checkpoint is of another architecture than the configured model: {' '.join(lines[1:2])}"
+    if isinstance(error, ValueError) and "validate against any of the Union" in str(error):
+        return one_sentence(str(error))  # a constructor's refusal, as jsonargparse wraps it
     if isinstance(error, ValueError) and _raised_here(error):
         return _first_sentence(error)
     return None

@@ -6,7 +6,6 @@ import inspect
 import re
 from collections.abc import Iterable
 
-_PROBLEM = re.compile(r"Problem with given class_path '([^']+)':\s*\n(.*)", re.DOTALL)
 _NO_NAME = re.compile(r"Problem with given class_path '([^']+)':\s*\n\s*(?:module '[^']+' has no attribute|No module named)")
 _REFUSED = re.compile(r"Option '([^']+)' is not accepted")
 _WRONG_TYPE = re.compile(r"Parser key \"([^\"]+)\":\s*\n\s*(Expected [^\n]*Got value: [^\n]*)")
@@ -124,7 +123,7 @@ def _unknown_option(message: str, options: list[str]) -> str | None:
     if found is None:
         return None
     path = found.group(1).split(".")
-    top = {option.split(".")[0] for option in options}
+    top = {option.split(".")[0] for option in options} | {"model", "data", "trainer", "experiment", "seed_everything"}
     if path[0] not in top:
         return f"there is no key {path[0]!r}{_hint(nearest(path[0], top))}"
     key = ".".join(path[:2])
@@ -151,6 +150,4 @@ def _deepest_line(message: str) -> str:
     lines = [line for line in message.splitlines() if line.strip()]
     telling = [line for line in lines if not re.match(r"\s*(- Expected a <class 'NoneType'>|Given value|Errors:)", line)]
     deepest = max(telling or lines or [message], key=lambda line: len(line) - len(line.lstrip()))
-    text = deepest.strip().lstrip("- ")
-    first = (telling or lines or [""])[0].strip()
-    return text if text == first else f"{first.rstrip(':')}: {text}"
+    return deepest.strip().removeprefix("- ")

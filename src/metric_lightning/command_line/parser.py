@@ -17,6 +17,8 @@ class OneSentenceParser(LightningArgumentParser):
 
     def error(self, message: str, exception: Exception | None = None) -> NoReturn:
         """Say what is wrong in one sentence, and stop with status 2."""
+        if not self.exit_on_error:  # a parser of a nested part: the outer one will say it, and where
+            super().error(message, exception)
         options = [name.lstrip("-") for action in self._actions for name in action.option_strings]
         print(f"error: {one_sentence(str(message), options)}", file=sys.stderr)
         sys.exit(2)
