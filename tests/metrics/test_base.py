@@ -9,7 +9,14 @@ import torch
 import torch.distributed
 import torch.multiprocessing
 
-from metric_lightning.metrics import EmbeddedSet, KNNAccuracy, RetrievalMetrics
+from metric_lightning.metrics import (
+    ClusteringMetrics,
+    EmbeddedSet,
+    FewShotAccuracy,
+    KNNAccuracy,
+    RetrievalMetrics,
+    VerificationMetrics,
+)
 from metric_lightning.metrics.base import first_of_each
 
 N = 19
@@ -30,6 +37,9 @@ def metrics():
         RetrievalMetrics(full_ranking=True),
         RetrievalMetrics(search="gallery", skip_group="all"),
         KNNAccuracy(k=3),
+        VerificationMetrics(bins=None),
+        FewShotAccuracy(ways=2, shots=1, queries=1, episodes=10),
+        ClusteringMetrics(),
     ]
 
 

@@ -1,12 +1,38 @@
 """Metrics of embedded sets: one definition for each name, exact, in bounded memory."""
 
 from metric_lightning.metrics.base import EmbeddedSet, EmbeddingMetric
+from metric_lightning.metrics.calibration import (
+    Calibration,
+    IsotonicCalibration,
+    PlattCalibration,
+    fit_calibration,
+)
+from metric_lightning.metrics.clustering import ClusteringMetrics
+from metric_lightning.metrics.few_shot import FewShotAccuracy
 from metric_lightning.metrics.knn import KNNAccuracy
+from metric_lightning.metrics.one_shot_trials import (
+    OneShotRun,
+    load_trials,
+    score_trials,
+    trial_scores_of_embeddings,
+)
 from metric_lightning.metrics.retrieval import RetrievalMetrics
+from metric_lightning.metrics.verification import VerificationMetrics
 
 __all__ = [
+    "Calibration",
+    "ClusteringMetrics",
     "EmbeddedSet",
     "EmbeddingMetric",
+    "FewShotAccuracy",
+    "IsotonicCalibration",
     "KNNAccuracy",
+    "OneShotRun",
+    "PlattCalibration",
     "RetrievalMetrics",
+    "VerificationMetrics",
+    "fit_calibration",
+    "load_trials",
+    "score_trials",
+    "trial_scores_of_embeddings",
 ]
