@@ -17,6 +17,11 @@ KEY = "metric_lightning_config"
 class SaveConfig(SaveConfigCallback):
     """Writes config.yaml into the run's folder, and the same text into every checkpoint."""
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the file where a run has a folder: in `fit`."""
+        if stage == "fit" and trainer.logger is not None:
+            super().setup(trainer, pl_module, stage)
+
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Nothing more than the file: hyperparameters are logged by the module."""
 
