@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from metric_lightning.callbacks.messages import note
+from metric_lightning.callbacks.metric_module import require_metric_module
 from metric_lightning.callbacks.run_folder import run_folder
 from metric_lightning.callbacks.samples import Stage
 from metric_lightning.modules import MetricModule
@@ -42,11 +43,7 @@ class SnapshotCallback(Callback, ABC):
         self._said = True
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        if not isinstance(pl_module, MetricModule):
-            raise ValueError(
-                f"{type(self).__name__} needs a MetricModule of metric_lightning.modules, got {type(pl_module).__name__}; "
-                "derive your module from it, or leave the callback out"
-            )
+        require_metric_module(self, pl_module)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
@@ -68,5 +65,4 @@ class SnapshotCallback(Callback, ABC):
         if run_folder(trainer) is None:
             self.say_once(trainer, "writes nothing: the run has no logger with a folder.")
             return
-        assert isinstance(module, MetricModule)
-        self.snapshot(trainer, module, stage, epoch)
+        self.snapshot(trainer, require_metric_module(self, module), stage, epoch)

@@ -1,0 +1,113 @@
+"""A training that goes wrong says so, and what to do about it."""
+
+import math
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from metric_lightning.callbacks.conditions import CONDITIONS, Observation
+from metric_lightning.callbacks.embedding_health import Health, health_of
+from metric_lightning.callbacks.messages import note, warn
+from metric_lightning.callbacks.metric_module import require_metric_module
+from metric_lightning.callbacks.samples import stratified_choice
+from metric_lightning.functional.distances import euclidean_distances
+from metric_lightning.losses.base import MetricLoss, PairwiseLoss
+from metric_lightning.metrics import EmbeddedSet
+from metric_lightning.modules import MetricModule
+
+
+class CollapseDiagnosis(Callback):
+    """Names what is wrong with a training, in one sentence with the remedy, once: in the console and in TensorBoard's text.
+
+    After each validation of a fit a few validation embeddings are measured (see `Health`); the measures are logged as
+    `diagnosis/<measure>`. A condition (see `conditions`) is named when it has held for `patience` validations in a row:
+    an embedding that has collapsed to a point or to a line, no active pairs or triplets left; one that is not finite at once.
+    One that ceases is told too.
+
+    Cost: 30 ms a validation for 500 samples on one core; O(max_points^2) memory.
+
+    Args:
+        patience: validations; the hardest miners stay near a point for some epochs before they find their way.
+        max_points: validation samples that are measured.
+
+    Attributes:
+        named: the conditions named so far, by name.
+
+    Raises:
+        ValueError: patience is less than 1 or max_points less than 2, or (in a run) the module is no `MetricModule`.
+    """
+
+    def __init__(self, patience: int = 3, max_points: int = 500):
+        if patience < 1:
+            raise ValueError(f"patience must be at least 1, got {patience}")
+        if max_points < 2:
+            raise ValueError(f"max_points must be at least 2, got {max_points}")
+        self.patience = patience
+        self.max_points = max_points
+        self.named: dict[str, str] = {}
+        self._held: dict[str, int] = {}
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        require_metric_module(self, pl_module)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.named, self._held = {}, {}
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        module = require_metric_module(self, pl_module)
+        # Every rank has the whole validation set, and so comes to the same conclusion: one is enough.
+        if trainer.state.fn != "fit" or trainer.sanity_checking or not trainer.is_global_zero:
+            return
+        samples = module.evaluated.get("val")
+        if samples is None or samples.labels.ndim != 1 or len(samples.labels) == 0:
+            return
+        seen = self._observe(trainer, module, samples)
+        if seen.health is not None:
+            measures = {f"diagnosis/{name}": value for name, value in seen.health._asdict().items()}
+            for logger in trainer.loggers:
+                logger.log_metrics(measures, trainer.global_step)
+        self._name(trainer, seen)
+
+    def _observe(self, trainer: Trainer, module: MetricModule, samples: EmbeddedSet) -> Observation:
+        chosen = stratified_choice(samples.labels, self.max_points)
+        embeddings, labels = samples.embeddings[chosen], samples.labels[chosen]
+        unknown = torch.tensor(math.nan)
+        return Observation(
+            health=_health(module.loss, embeddings, labels) if torch.isfinite(embeddings).all() else None,
+            dimensions=embeddings.shape[1],
+            classes=len(labels.unique()),
+            scale=_scale(module.loss),
+            loss=float(trainer.callback_metrics.get("train/loss", unknown)),
+            active=float(trainer.callback_metrics.get("train/active_pairs", unknown)),
+        )
+
+    def _name(self, trainer: Trainer, seen: Observation) -> None:
+        for condition in CONDITIONS:
+            name, sentence = condition.__name__, condition(seen)
+            held = self._held.get(name, 0)
+            # Counted upwards while it holds, downwards since it has ceased.
+            self._held[name] = max(held, 0) + 1 if sentence is not None else min(held, 0) - 1
+            patience = 1 if seen.health is None else self.patience
+            if sentence is not None and self._held[name] >= patience and name not in self.named:
+                self.named[name] = sentence
+                warn(trainer, f"diagnosis/{name}", f"After {trainer.current_epoch + 1} epochs: {sentence}")
+            if name in self.named and self._held[name] == -self.patience:
+                note(trainer, f"After {trainer.current_epoch + 1} epochs: no longer {name.replace('_', ' ')}.")
+
+
+def _health(loss: MetricLoss, embeddings: Tensor, labels: Tensor) -> Health:
+    with torch.no_grad():
+        if isinstance(loss, PairwiseLoss):
+            distances = loss.distance(embeddings, embeddings)
+        else:
+            distances = euclidean_distances(embeddings, embeddings)
+    return health_of(embeddings, labels, distances)
+
+
+def _scale(loss: MetricLoss) -> float | None:
+    """The distance that a pairwise loss compares with: its margin, or 1 where it compares with its own unit."""
+    if not isinstance(loss, PairwiseLoss):
+        return None
+    margin = getattr(loss, "margin", None)
+    return float(margin) if isinstance(margin, int | float) and margin > 0 else 1.0

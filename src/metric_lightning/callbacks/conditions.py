@@ -1,0 +1,92 @@
+"""What can be wrong with an embedding, each with its sign and its remedy.
+
+A condition is a function of what a callback observes; it returns one sentence, or None where all is well.
+"""
+
+import math
+from typing import NamedTuple
+
+from metric_lightning.callbacks.embedding_health import Health
+
+
+class Observation(NamedTuple):
+    """What is known of a training at the end of an epoch.
+
+    Attributes:
+        health: of the validation embeddings; None where some aren't finite.
+        dimensions: of the embedding.
+        classes: in the validation set.
+        scale: the distance that the loss compares with, its margin; None where it has none.
+        loss: the last logged; nan: unknown.
+        active: share of active pairs last logged; nan: unknown.
+    """
+
+    health: Health | None
+    dimensions: int
+    classes: int
+    scale: float | None
+    loss: float
+    active: float
+
+
+# A healthy embedding of MNIST tells classes apart (overlap below 0.15) after its first epoch, at distances above its margin;
+# collapsed ones lay below 3% of the margin and above an overlap of 0.2.
+_LEAST_DISTANCE = 0.05
+_LEAST_SPREAD = 0.05
+_MOST_OVERLAP = 0.15
+_FEW_DIMENSIONS = 1.5
+
+
+def diverged(seen: Observation) -> str | None:
+    """Embeddings aren't finite."""
+    if seen.health is not None:
+        return None
+    return (
+        "Training has diverged: validation embeddings are not finite; lower the learning rate, clip gradients "
+        "(trainer.gradient_clip_val) or look for such values in the data."
+    )
+
+
+def collapsed(seen: Observation) -> str | None:
+    """All samples lie at one point, as far as the loss can see, and classes aren't told apart."""
+    health = seen.health
+    if health is None or seen.classes < 2:
+        return None
+    together = health.spread == 0 or health.spread < _LEAST_SPREAD * health.norm
+    if seen.scale is not None:
+        together = together or health.negative_distance < _LEAST_DISTANCE * seen.scale
+    if not together or not (health.spread == 0 or health.overlap > _MOST_OVERLAP):
+        return None
+    margin = "" if seen.scale is None else f" against a margin of {seen.scale:g}"
+    loss = "" if math.isnan(seen.loss) else f" and the loss stands at {seen.loss:.4g}"
+    return (
+        f"The embedding has collapsed: samples of different classes lie {health.negative_distance:.2g} apart"
+        f"{margin}{loss}; train with a softer miner (RandomHardNegative or SemiHardNegative, or no miner: all pairs or "
+        "triplets) in place of the hardest, a lower learning rate, or normalised embeddings."
+    )
+
+
+def nothing_active(seen: Observation) -> str | None:
+    """No pair or triplet of a batch pulls any more."""
+    if not seen.active == 0 or collapsed(seen) is not None:
+        return None
+    return (
+        "No active pairs or triplets are left: the loss is 0 and nothing more is learned; use a harder miner, a larger "
+        "margin or larger batches, or stop here if the figures are good enough."
+    )
+
+
+def few_dimensions(seen: Observation) -> str | None:
+    """Many dimensions were asked for and one is used."""
+    health = seen.health
+    if health is None or seen.dimensions < 4 or seen.classes < 5 or collapsed(seen) is not None:
+        return None
+    if not health.effective_rank < _FEW_DIMENSIONS:
+        return None
+    return (
+        f"The embedding lies on a line: of its {seen.dimensions} dimensions it spreads over {health.effective_rank:.1f} "
+        "(effective rank); lower the learning rate or the weight decay, or use a softer miner."
+    )
+
+
+CONDITIONS = (diverged, collapsed, nothing_active, few_dimensions)
