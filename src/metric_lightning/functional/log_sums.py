@@ -46,6 +46,16 @@ def positive_values(values: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
     return values.gather(1, columns), filled
 
 
+def positive_logsumexp(values: Tensor, positive: Tensor, scale: float = 1.0) -> Tensor:
+    """Return `masked_logsumexp` over the positives, cheaper where each anchor has few.
+
+    Example:
+        >>> positive_logsumexp(torch.tensor([[0.0, 0.0, 5.0]]), torch.tensor([[True, True, False]]))
+        tensor([0.6931])
+    """
+    return masked_logsumexp(*positive_values(values, positive), scale)
+
+
 def tuplet_costs(
     similarities: Tensor, pairs: Pairs, scale: float, transform: Callable[[Tensor], Tensor] | None = None
 ) -> tuple[Tensor, Tensor]:

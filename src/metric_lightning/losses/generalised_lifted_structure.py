@@ -6,7 +6,7 @@ N anchors, M references, d (N, M) distances, m margin; a anchor, p positive, n n
 from torch import Tensor
 
 from metric_lightning.distances import Distance
-from metric_lightning.functional.log_sums import masked_logsumexp
+from metric_lightning.functional.log_sums import masked_logsumexp, positive_logsumexp
 from metric_lightning.losses.averages import average_anchors
 from metric_lightning.losses.base import PairwiseLoss, check_positive
 from metric_lightning.miners.base import PairMiner
@@ -50,7 +50,7 @@ class GeneralisedLiftedStructureLoss(PairwiseLoss):
     def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums."""
         pairs = pairs if self.miner is None else self.miner(distances.detach(), pairs)
-        farthest = masked_logsumexp(distances, pairs.positive)
+        farthest = positive_logsumexp(distances, pairs.positive)
         closest = masked_logsumexp(distances, pairs.negative, -1.0)
         costs = farthest + closest + self.margin
         return {"anchors": average_anchors(costs.clamp_min(0), costs > -float("inf"))}

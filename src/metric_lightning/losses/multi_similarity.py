@@ -6,7 +6,7 @@ N anchors, M references, s (N, M) similarities; a anchor, p positive, n negative
 from torch import Tensor
 
 from metric_lightning.distances import CosineDistance, Distance
-from metric_lightning.functional.log_sums import log_one_plus_exp, masked_logsumexp
+from metric_lightning.functional.log_sums import log_one_plus_exp, masked_logsumexp, positive_logsumexp
 from metric_lightning.losses.averages import average_anchors
 from metric_lightning.losses.base import PairwiseLoss, check_positive
 from metric_lightning.miners.base import PairMiner
@@ -54,11 +54,15 @@ class MultiSimilarityLoss(PairwiseLoss):
 
     def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums."""
-        counted = pairs.positive.any(dim=1) & pairs.negative.any(dim=1)
+        candidates = pairs
         pairs = pairs if self.miner is None else self.miner(distances.detach(), pairs)
         similarities = self.distance.similarity(distances)
-        costs = similarities.new_zeros(len(similarities))
-        for mask, scale in ((pairs.positive, -self.positive_scale), (pairs.negative, self.negative_scale)):
-            logsum = masked_logsumexp(similarities, mask, scale) - scale * self.threshold
-            costs = costs + log_one_plus_exp(logsum) / abs(scale)
+        pull = positive_logsumexp(similarities, pairs.positive, -self.positive_scale)
+        push = masked_logsumexp(similarities, pairs.negative, self.negative_scale)
+        if self.miner is None:
+            counted = (pull > -float("inf")) & (push > -float("inf"))
+        else:
+            counted = candidates.positive.any(dim=1) & candidates.negative.any(dim=1)
+        costs = log_one_plus_exp(pull + self.positive_scale * self.threshold) / self.positive_scale
+        costs = costs + log_one_plus_exp(push - self.negative_scale * self.threshold) / self.negative_scale
         return {"anchors": average_anchors(costs, counted)}

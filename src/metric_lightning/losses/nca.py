@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from metric_lightning.distances import Distance, SquaredEuclideanDistance
-from metric_lightning.functional.log_sums import log_one_plus_exp, masked_logsumexp
+from metric_lightning.functional.log_sums import log_one_plus_exp, masked_logsumexp, positive_logsumexp
 from metric_lightning.losses.averages import average_anchors, check_choice
 from metric_lightning.losses.base import PairwiseLoss, check_positive
 from metric_lightning.miners.base import PairMiner
@@ -56,7 +56,7 @@ class NCALoss(PairwiseLoss):
         """Return each anchor's share (N,) of the sums."""
         pairs = pairs if self.miner is None else self.miner(distances.detach(), pairs)
         # A similarity of 1 - d instead of -d (cosine) leaves the shares as they are.
-        positive = masked_logsumexp(distances, pairs.positive, -self.scale)
+        positive = positive_logsumexp(distances, pairs.positive, -self.scale)
         negative = masked_logsumexp(distances, pairs.negative, -self.scale)
         counted = positive > -torch.inf
         odds = negative - positive.masked_fill(~counted, 0)

@@ -1,0 +1,92 @@
+"""Histograms with linear interpolation: a value between two nodes counts towards both, so that there is a gradient.
+
+L bins, nodes 0 to L; a value u counts 1 - |u - j| at each node j less than 1 away.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def cumulative_histograms(positions: Tensor, mask: Tensor, bins: int) -> Tensor:
+    """Return, for each row, the histogram of its masked positions summed up to each node (N, L + 1).
+
+    A position counts towards the sum up to node j with 1 where it is at most j, 0 from j + 1 on, and linearly
+    between. Its gradient is therefore read off one place. Cost: a pass over N x M for each node.
+
+    Args:
+        positions: (N, M), in bins.
+        mask: (N, M) bool.
+        bins: L.
+
+    Example:
+        >>> cumulative_histograms(torch.tensor([[0.25, 2.0, 1.0]]), torch.tensor([[True, True, False]]), bins=2)
+        tensor([[0.7500, 1.0000, 2.0000]])
+    """
+    result: Tensor = _CumulativeHistograms.apply(positions, mask, bins)
+    return result
+
+
+def soft_histogram(positions: Tensor, mask: Tensor, bins: int) -> Tensor:
+    """Return the one histogram of all masked positions (L + 1,); positions outside [0, L] count at the nearest end.
+
+    Args:
+        positions: any shape, in bins.
+        mask: bool, of the same shape.
+        bins: L.
+
+    Example:
+        >>> soft_histogram(torch.tensor([0.25, 2.0, 1.0]), torch.tensor([True, True, False]), bins=2)
+        tensor([0.7500, 0.2500, 1.0000])
+    """
+    result: Tensor = _SoftHistogram.apply(positions, mask, bins)
+    return result
+
+
+class _CumulativeHistograms(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, positions: Tensor, mask: Tensor, bins: int) -> Tensor:
+        positions = positions.masked_fill(~mask, torch.inf)
+        sums = positions.new_empty(len(positions), bins + 1)
+        part = torch.empty_like(positions)
+        for node in range(bins + 1):
+            torch.sub(positions.new_tensor(node + 1), positions, out=part).clamp_(0, 1)
+            sums[:, node] = part.sum(dim=1)
+        ctx.save_for_backward(positions)
+        return sums
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        (positions,) = ctx.saved_tensors
+        # Node j falls with slope 1 from j to j + 1; below the first and behind the last node nothing changes.
+        slopes = torch.nn.functional.pad(gradient.neg(), (1, 1))
+        slopes[:, -2:] = torch.stack([-gradient[:, -1], torch.zeros_like(gradient[:, -1])], dim=1)
+        place = positions.floor().clamp_(-1, gradient.shape[1]).add_(1).to(torch.int64)
+        return slopes.gather(1, place), None, None
+
+
+class _SoftHistogram(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, positions: Tensor, mask: Tensor, bins: int) -> Tensor:
+        inside = positions.clamp(0, bins)
+        floor = inside.floor().clamp_(max=bins - 1)
+        # Summed in double precision: one node may gather millions.
+        share = inside.sub_(floor).double().flatten()
+        place = floor.to(torch.int64).masked_fill_(~mask, bins)
+        flat = place.flatten()
+        upper = torch.bincount(flat, share, minlength=bins + 1)[:bins]
+        every = torch.bincount(flat, minlength=bins + 1)[:bins]
+        histogram = upper.new_zeros(bins + 1)
+        histogram[:bins] += every - upper
+        histogram[1:] += upper
+        ctx.save_for_backward(place)
+        return histogram.to(positions.dtype)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        (place,) = ctx.saved_tensors
+        slopes = torch.cat([gradient.diff(), gradient.new_zeros(1)])
+        return slopes[place], None, None
