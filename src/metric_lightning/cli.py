@@ -72,8 +72,11 @@ class MetricCLI(LightningCLI):
             trainer.logger = Namespace(class_path="lightning.pytorch.loggers.TensorBoardLogger", init_args=arguments)
 
     def _instantiate_trainer(self, config: Any, callbacks: list[Any]) -> Trainer:
-        wanted = self._settings.default_callbacks and self.subcommand == "fit" and not config.get("fast_dev_run")
-        if not wanted or config.get("enable_checkpointing") is False:
+        if config.get("fast_dev_run"):
+            callbacks = []
+        elif not self._settings.default_callbacks:
+            callbacks = [callback for callback in callbacks if isinstance(callback, BestCheckpoint)]
+        if config.get("enable_checkpointing") is False:
             callbacks = [callback for callback in callbacks if not isinstance(callback, BestCheckpoint)]
         return super()._instantiate_trainer(config, callbacks)
 

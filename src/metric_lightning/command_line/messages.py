@@ -9,6 +9,10 @@ from collections.abc import Iterable
 _NO_NAME = re.compile(r"Problem with given class_path '([^']+)':\s*\n\s*(?:module '[^']+' has no attribute|No module named)")
 _REFUSED = re.compile(r"Option '([^']+)' is not accepted")
 _WRONG_TYPE = re.compile(r"Parser key \"([^\"]+)\":\s*\n\s*(Expected [^\n]*Got value: [^\n]*)")
+_WRONG_UNION = re.compile(
+    r"Parser key \"([^\"]+)\":\s*\n\s*Does not validate against any of the Union subtypes\s*\n\s*Subtypes: \[([^\n]*)\]"
+    r"\s*\n\s*Errors:\n(?:\s*- Expected a [^\n]*\n)+\s*Given value type: [^\n]*\n\s*Given value: ([^\n]*)"
+)
 _UNRECOGNIZED = re.compile(r"unrecognized arguments: (--[^\s=]+)")
 _NO_OPTION = re.compile(r"does not accept option '([^']+)'")
 _SHORT_NAME = re.compile(r"Expected a dot import path string: (\w+)")
@@ -29,7 +33,8 @@ def one_sentence(message: str, options: Iterable[str] = ()) -> str:
         'there is no option --trainer.max_epoch; did you mean --trainer.max_epochs?'
     """
     options = list(options)
-    for understand in (_unknown_class, _refused_option, _wrong_type, _required, _unknown_option, _short_name):
+    understood = (_unknown_class, _refused_option, _required, _unknown_option, _short_name, _wrong_type)
+    for understand in understood:
         sentence = understand(message, options)
         if sentence:
             return sentence
@@ -90,7 +95,11 @@ def _arguments(path: str) -> list[str]:
 def _wrong_type(message: str, _: list[str]) -> str | None:
     found = _WRONG_TYPE.search(message)
     if found is None:
-        return None
+        union = _WRONG_UNION.search(message)
+        if union is None:
+            return None
+        types = " or ".join(name.rsplit(".", 1)[-1] for name in re.findall(r"'([^']+)'", union.group(2)))
+        return f"argument {union.group(1)!r}: expected {types.replace('NoneType', 'null')}. Got value: {union.group(3)}"
     owners = re.findall(r"Problem with given class_path '([^']+)'", message[: found.start()])
     expected = re.sub(r"<class '([^']+)'>", r"\1", found.group(2)).rstrip(".")
     owner = f" of {owners[-1]}" if owners else ""

@@ -1,5 +1,6 @@
 """The argument parser: an error is one sentence and exit status 2, not a page of usage."""
 
+import argparse
 import sys
 from typing import Any, NoReturn
 
@@ -19,6 +20,14 @@ class OneSentenceParser(LightningArgumentParser):
         """Say what is wrong in one sentence, and stop with status 2."""
         if not self.exit_on_error:  # a parser of a nested part: the outer one will say it, and where
             super().error(message, exception)
-        options = [name.lstrip("-") for action in self._actions for name in action.option_strings]
-        print(f"error: {one_sentence(str(message), options)}", file=sys.stderr)
+        print(f"error: {one_sentence(str(message), _options_of(self))}", file=sys.stderr)
         sys.exit(2)
+
+
+def _options_of(parser: argparse.ArgumentParser) -> list[str]:
+    """Return the names of a parser's options and of those of its commands."""
+    names = [name.lstrip("-") for action in parser._actions for name in action.option_strings]
+    for action in parser._actions:
+        for command in (getattr(action, "_name_parser_map", None) or {}).values():
+            names += _options_of(command)
+    return names
