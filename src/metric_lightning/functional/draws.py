@@ -1,64 +1,75 @@
-"""Random choices among the columns of a row, vectorised, each a function of the anchor's key."""
+"""Random choices among the columns of a row, vectorised, each a function of the anchor's key.
+
+N anchors, M references, T positive pairs.
+"""
 
 import torch
 from torch import Tensor
 
-from metric_lightning.functional.hashing import random_bits, random_uniform
-from metric_lightning.functional.pairs import positive_slots
-from metric_lightning.types import Triplets
+from metric_lightning.functional.hashing import pair_keys, random_below, random_bits
+from metric_lightning.functional.pairs import row_counts
+from metric_lightning.types import Pairs, Triplets
 
-_FEW_SLOTS = 32
+_TRIES = 16
 
 
-def draw_between(
-    distances: Tensor, positive: Tensor, negative: Tensor, low: Tensor, high: Tensor, keys: Tensor
-) -> Triplets:
-    """Draw, for every positive pair, one negative at a distance strictly between `low` and `high`, all alike likely.
+def draw_between(distances: Tensor, pairs: Pairs, keys: Tensor, above: float, below: float) -> Triplets:
+    """Draw, for every positive pair, one negative with d_ap + above < d_an < d_ap + below, all alike likely.
+
+    A few columns are tried at random; the first that fits is uniform over all that do. Only pairs whose tries all
+    fail need the list of what fits. This costs O(T) where many fit and O(T M) comparisons where few do.
 
     Args:
         distances: (N, M).
-        positive: (N, M) bool.
-        negative: (N, M) bool.
-        low: (N, M) or (N, 1), bound for the pair in that place; -inf: none.
-        high: likewise.
+        pairs: masks (N, M).
         keys: (N,) int64.
+        above: -inf: no lower bound.
+        below: the upper bound.
 
     Returns:
         The triplets; a positive pair with no negative in between has none.
     """
-    columns, filled = positive_slots(positive)
-    low = low.expand_as(distances).gather(1, columns).masked_fill(~filled, torch.inf)
-    high = high.expand_as(distances).gather(1, columns)
-    others = distances.masked_fill(~negative, torch.inf)
-    if columns.shape[1] <= _FEW_SLOTS:
-        drawn = _draw_by_slots(others, low, high, keys)
-    else:
-        drawn = _draw_by_sorting(others, low, high, columns, keys)
-    anchor, slot = (drawn >= 0).nonzero(as_tuple=True)
-    return Triplets(anchor, columns[anchor, slot], drawn[anchor, slot])
+    anchor, positive = pairs.positive.nonzero(as_tuple=True)
+    if not len(anchor):
+        return Triplets(anchor, positive, positive)
+    low = distances[anchor, positive] + above
+    high = distances[anchor, positive] + below
+    chances = pair_keys(keys[anchor], positive)
+    drawn = _draw_by_trying(distances, pairs.negative, anchor, low, high, chances)
+    missed = (drawn < 0).nonzero()[:, 0]
+    for few in missed.split(max(1, len(distances))):
+        inside = (distances[anchor[few]] > low[few, None]) & (distances[anchor[few]] < high[few, None])
+        drawn[few] = draw_one(inside & pairs.negative[anchor[few]], chances[few])
+    found = (drawn >= 0).nonzero()[:, 0]
+    return Triplets(anchor[found], positive[found], drawn[found])
 
 
-def _draw_by_slots(others: Tensor, low: Tensor, high: Tensor, keys: Tensor) -> Tensor:
-    """One random order of the columns for each row, turned by a constant for each slot; the first in range wins."""
-    order = random_bits(keys, others.shape[1])
-    drawn = torch.full(low.shape, -1, dtype=torch.int64, device=others.device)
-    for slot in range(low.shape[1]):
-        inside = (others > low[:, slot : slot + 1]) & (others < high[:, slot : slot + 1])
-        turned = (order + (slot * 0x1E3779B9 & 0x7FFFFFFF)).bitwise_and_(0x7FFFFFFF)
-        best, column = turned.masked_fill_(~inside, -1).max(dim=1)
-        drawn[:, slot] = column.masked_fill(best < 0, -1)
-    return drawn
+def _draw_by_trying(
+    distances: Tensor, negative: Tensor, anchor: Tensor, low: Tensor, high: Tensor, keys: Tensor
+) -> Tensor:
+    """Return for each pair (T,) the first of a few random columns that fits, -1 where none does."""
+    columns = distances.shape[1]
+    tries = random_below(keys[:, None] + torch.arange(1, _TRIES + 1, device=keys.device), columns)
+    places = anchor[:, None] * columns + tries
+    tried = distances.reshape(-1)[places]
+    fits = (tried > low[:, None]) & (tried < high[:, None]) & negative.reshape(-1)[places]
+    some, first = fits.view(torch.uint8).max(dim=1)
+    return tries.gather(1, first[:, None])[:, 0].masked_fill(some == 0, -1)
 
 
-def _draw_by_sorting(others: Tensor, low: Tensor, high: Tensor, columns: Tensor, keys: Tensor) -> Tensor:
-    """The candidates of a pair are neighbours in the sorted row: draw a place among them."""
-    ordered, order = others.sort(dim=1)
-    first = torch.searchsorted(ordered, low.contiguous(), right=True)
-    behind = torch.searchsorted(ordered, high.contiguous(), right=False)
-    number = behind - first
-    place = first + (random_uniform(keys[:, None], columns) * number).to(torch.int64)
-    drawn = order.gather(1, place.clamp_max(max(0, others.shape[1] - 1)))
-    return drawn.masked_fill(number <= 0, -1)
+def draw_one(mask: Tensor, keys: Tensor) -> Tensor:
+    """Draw one of the True columns of each row of `mask` (T, M), all alike likely; -1 where there is none.
+
+    Example:
+        >>> draw_one(torch.tensor([[False, True], [False, False]]), torch.tensor([5, 6]))
+        tensor([ 1, -1])
+    """
+    columns = mask.nonzero()[:, 1]
+    counts = row_counts(mask)
+    if not len(columns):
+        return torch.full_like(counts, -1)
+    place = counts.cumsum(0) - counts + random_below(keys, counts)
+    return columns[place.clamp_max_(len(columns) - 1)].masked_fill(counts == 0, -1)
 
 
 def draw_columns(mask: Tensor, number: Tensor, keys: Tensor) -> Tensor:

@@ -1,13 +1,14 @@
 """Random numbers as a function of what they are for, not of who draws them or when.
 
-A miner's draw for an anchor depends on (seed, step, anchor, column) alone, so blocks of rows, or ranks with their share of
-the rows, draw exactly what one process would on the whole batch.
+A miner's draw for an anchor depends on (seed, step, anchor, column) alone, so blocks of rows, or ranks with their share
+of the rows, draw exactly what one process would on the whole batch.
 """
 
 import torch
 from torch import Tensor
 
 _MASK = (1 << 63) - 1
+_LOW_BITS = (1 << 32) - 1
 
 
 def anchor_keys(seed: int, step: int, anchors: Tensor) -> Tensor:
@@ -22,26 +23,36 @@ def anchor_keys(seed: int, step: int, anchors: Tensor) -> Tensor:
     return _scramble(anchors + start)
 
 
-def random_bits(keys: Tensor, columns: int | Tensor) -> Tensor:
-    """Return (N, M) int32 in [0, 2^31), a function of each row's key and of the column number.
+def pair_keys(keys: Tensor, columns: Tensor) -> Tensor:
+    """Return a random key, int64 >= 0, for each anchor's key with a column number, elementwise (broadcast)."""
+    return _scramble(_scramble(columns) + keys)
+
+
+def random_bits(keys: Tensor, columns: int) -> Tensor:
+    """Return (N, columns) int32 in [0, 2^31), a function of each row's key and of the column number.
 
     Args:
         keys: (N,) int64.
-        columns: their number M, or their numbers (M,).
+        columns: their number.
     """
-    if isinstance(columns, int):
-        columns = torch.arange(columns, device=keys.device)
     # 32-bit products wrap around; two rounds of multiply and shift are enough for choosing among columns.
     row = (keys & 0x7FFFFFFF).to(torch.int32)
-    column = (_scramble(columns) & 0x7FFFFFFF).to(torch.int32)
+    column = (_scramble(torch.arange(columns, device=keys.device)) & 0x7FFFFFFF).to(torch.int32)
     bits = row[:, None] ^ column
     bits = bits.mul_(0x7FEB352D).bitwise_xor_(bits.bitwise_right_shift(15)).mul_(0x3C6EF372 | 1)
     return bits.bitwise_xor_(bits.bitwise_right_shift(16)).bitwise_and_(0x7FFFFFFF)
 
 
-def random_uniform(keys: Tensor, columns: Tensor) -> Tensor:
-    """Return numbers in [0, 1), float64, shape of `columns`: one for each (key, column), elementwise (broadcast)."""
-    return (_scramble(_scramble(columns) + keys) >> 10).to(torch.float64) / float(1 << 53)
+def random_below(keys: Tensor, limit: int | Tensor) -> Tensor:
+    """Return a random number in [0, limit), int64, for each key; 0 where the limit is 0.
+
+    Limits must be below 2^31; a number's chance is 1 / limit within 2^-32.
+
+    Example:
+        >>> random_below(torch.arange(1000), 4).unique()
+        tensor([0, 1, 2, 3])
+    """
+    return ((_scramble(keys) & _LOW_BITS) * limit) >> 32
 
 
 def _scramble(values: Tensor) -> Tensor:

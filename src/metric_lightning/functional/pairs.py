@@ -35,6 +35,17 @@ def without_self(mask: Tensor, own: Tensor | None) -> Tensor:
     return mask.scatter(1, own[:, None], torch.zeros_like(own[:, None], dtype=torch.bool))
 
 
+def row_counts(mask: Tensor, dtype: torch.dtype = torch.int64) -> Tensor:
+    """Return how many of each row of `mask` (N, M) bool are True (N,).
+
+    Example:
+        >>> row_counts(torch.tensor([[True, False, True]]))
+        tensor([2])
+    """
+    # Summing bytes is several times faster than summing booleans.
+    return mask.view(torch.uint8).sum(dim=1, dtype=torch.int32).to(dtype)
+
+
 def positive_slots(positive: Tensor) -> tuple[Tensor, Tensor]:
     """List each anchor's positives in slots, so that a loop over slots visits every positive pair.
 

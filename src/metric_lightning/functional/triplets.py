@@ -11,12 +11,12 @@ sum = sum_p c_p t_p - sum_n b_n d_n, dsum/dd_p = c_p, dsum/dd_n = -b_n: one pass
 or, where an anchor has many, a search of each negative among its anchor's sorted thresholds.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
-from metric_lightning.functional.pairs import positive_slots
+from metric_lightning.functional.pairs import positive_slots, row_counts
+from metric_lightning.functional.slopes import with_slopes
 
 _FEW_SLOTS = 24
 
@@ -31,8 +31,16 @@ def triplet_hinge_sums(distances: Tensor, positive: Tensor, negative: Tensor, ma
         >>> triplet_hinge_sums(distances, positive, negative, margin=1.0)
         (tensor([0.5000]), tensor([1.]))
     """
-    result: tuple[Tensor, Tensor] = _HingeSums.apply(distances, positive, negative, margin)
-    return result
+    fixed = distances.detach()
+    columns, filled = positive_slots(positive)
+    thresholds = (fixed.gather(1, columns) + margin).masked_fill(~filled, -torch.inf)
+    others = fixed.masked_fill(~negative, torch.inf)
+    few = columns.shape[1] <= _FEW_SLOTS
+    closer, beaten = (_count_by_slots if few else _count_by_search)(thresholds, others)
+    totals = (closer * thresholds.masked_fill(~filled, 0)).sum(dim=1) - torch.linalg.vecdot(beaten, fixed)
+    # Unfilled slots point at column 0 with a count of 0.
+    slopes = beaten.neg_().scatter_add_(1, columns, closer)
+    return with_slopes(totals, slopes, distances), closer.sum(dim=1)
 
 
 def triplet_soft_margin_sums(distances: Tensor, positive: Tensor, negative: Tensor, margin: float = 0.0) -> Tensor:
@@ -44,42 +52,31 @@ def triplet_soft_margin_sums(distances: Tensor, positive: Tensor, negative: Tens
         >>> triplet_soft_margin_sums(distances, positive, torch.tensor([[False, False, True]]))
         tensor([0.6931])
     """
-    result: Tensor = _SoftMarginSums.apply(distances, positive, negative, margin)
-    return result
+    fixed = distances.detach()
+    columns, filled = positive_slots(positive)
+    starts = (fixed.gather(1, columns) + margin).masked_fill(~filled, -torch.inf)
+    others = fixed.masked_fill(~negative, torch.inf)
+    totals = fixed.new_zeros(len(fixed))
+    slopes = torch.zeros_like(others)
+    pulls = torch.zeros_like(starts)
+    for slot in range(columns.shape[1]):
+        difference = starts[:, slot : slot + 1] - others
+        totals += softplus(difference).sum(dim=1)
+        slope = difference.sigmoid_()
+        pulls[:, slot] = slope.sum(dim=1)
+        slopes -= slope
+    return with_slopes(totals, slopes.scatter_add_(1, columns, pulls), distances)
 
 
 def count_triplets(positive: Tensor, negative: Tensor, dtype: torch.dtype) -> Tensor:
     """Return how many triplets each anchor has (N,)."""
-    return positive.sum(dim=1, dtype=dtype) * negative.sum(dim=1, dtype=dtype)
-
-
-class _HingeSums(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, distances: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Any:
-        columns, filled = positive_slots(positive)
-        thresholds = (distances.gather(1, columns) + margin).masked_fill(~filled, -torch.inf)
-        others = distances.masked_fill(~negative, torch.inf)
-        few = columns.shape[1] <= _FEW_SLOTS
-        closer, beaten = (_count_by_slots if few else _count_by_search)(thresholds, others)
-        totals = (closer * thresholds.masked_fill(~filled, 0)).sum(1) - (beaten * distances).sum(1)
-        # Unfilled slots point at column 0 with a count of 0.
-        gradient = beaten.neg_().scatter_add_(1, columns, closer)
-        ctx.save_for_backward(gradient)
-        active = closer.sum(1)
-        ctx.mark_non_differentiable(active)
-        return totals, active
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, totals: Tensor, _: Tensor) -> Any:
-        (gradient,) = ctx.saved_tensors
-        return gradient * totals[:, None], None, None, None
+    return row_counts(positive, dtype) * row_counts(negative, dtype)
 
 
 def _count_by_slots(thresholds: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:
     closer = torch.zeros_like(thresholds)
     beaten = torch.zeros_like(others)
-    below = torch.empty_like(others)
+    below = torch.empty_like(others)  # as numbers: comparing into booleans and adding those is several times slower
     for slot in range(thresholds.shape[1]):
         torch.lt(others, thresholds[:, slot : slot + 1], out=below)
         closer[:, slot] = below.sum(dim=1)
@@ -96,29 +93,3 @@ def _count_by_search(thresholds: Tensor, others: Tensor) -> tuple[Tensor, Tensor
     # The negatives below the k-th threshold are those with at most k thresholds <= d_n.
     closer = torch.zeros_like(thresholds).scatter_(1, order, counts.cumsum(dim=1)[:, :slots])
     return closer, (slots - place).to(others.dtype)
-
-
-class _SoftMarginSums(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, distances: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Any:
-        columns, filled = positive_slots(positive)
-        starts = (distances.gather(1, columns) + margin).masked_fill(~filled, -torch.inf)
-        others = distances.masked_fill(~negative, torch.inf)
-        totals = torch.zeros_like(distances[:, 0]) if distances.shape[1] else distances.new_zeros(len(distances))
-        gradient = torch.zeros_like(others)
-        slopes = torch.zeros_like(starts)
-        for slot in range(columns.shape[1]):
-            difference = starts[:, slot : slot + 1] - others
-            totals += torch.nn.functional.softplus(difference).sum(dim=1)
-            slope = difference.sigmoid_()
-            slopes[:, slot] = slope.sum(dim=1)
-            gradient -= slope
-        gradient.scatter_add_(1, columns, slopes)
-        ctx.save_for_backward(gradient)
-        return totals
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, totals: Tensor) -> Any:
-        (gradient,) = ctx.saved_tensors
-        return gradient * totals[:, None], None, None, None

@@ -5,18 +5,22 @@ N anchors, M references, d (N, M) distances, m margin.
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from metric_lightning.distances import Distance
+from metric_lightning.functional.pairs import row_counts
+from metric_lightning.functional.slopes import with_slopes
 from metric_lightning.losses.base import PairwiseLoss, check_positive
 from metric_lightning.miners.base import PairMiner
 from metric_lightning.relevance import Relevance
 from metric_lightning.types import Pairs, Ratio
 
 
-def contrastive_loss(distances: Tensor, same: Tensor, margin: float = 1.0) -> Tensor:
-    """Return 0.5 [y d^2 + (1 - y) max(0, m - d)^2] elementwise, y = 1 for the same class.
+def contrastive_slopes(distances: Tensor, same: Tensor, margin: float = 1.0) -> Tensor:
+    """Return d for a pair of the same class, min(0, d - m) for another, elementwise.
 
+    The cost 0.5 [y d^2 + (1 - y) max(0, m - d)^2] of a pair is half its square, and its derivative it is itself.
     Hadsell et al. 2006 write Y = 0 for the same class, as some tutorials do; here, as in most code, y = 1 means the
     same.
 
@@ -26,11 +30,10 @@ def contrastive_loss(distances: Tensor, same: Tensor, margin: float = 1.0) -> Te
         margin: distance from which a negative pair costs nothing.
 
     Example:
-        >>> import torch
-        >>> contrastive_loss(torch.tensor([2.0, 0.5, 2.0]), torch.tensor([True, False, False]), margin=1.0)
-        tensor([2.0000, 0.1250, 0.0000])
+        >>> contrastive_slopes(torch.tensor([2.0, 0.5, 2.0]), torch.tensor([True, False, False]), margin=1.0)
+        tensor([ 2.0000, -0.5000,  0.0000])
     """
-    return 0.5 * distances.where(same, (margin - distances).clamp_min(0)).square()
+    return distances.where(same, (distances - margin).clamp_max(0))
 
 
 class ContrastiveLoss(PairwiseLoss):
@@ -48,7 +51,6 @@ class ContrastiveLoss(PairwiseLoss):
         block_size: rows at a time, see `PairwiseLoss`.
 
     Example:
-        >>> import torch
         >>> embeddings = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 0.5]])
         >>> ContrastiveLoss(margin=1.0)(embeddings, torch.tensor([0, 0, 1]))  # (12.5 + 0.125 + 0) / 3
         tensor(4.2083)
@@ -72,12 +74,15 @@ class ContrastiveLoss(PairwiseLoss):
 
     def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums."""
-        pairs = pairs if self.miner is None else self.miner(distances.detach(), pairs)
-        costs = contrastive_loss(distances, pairs.positive, self.margin)
+        fixed = distances.detach()
+        pairs = pairs if self.miner is None else self.miner(fixed, pairs)
+        slopes = contrastive_slopes(fixed, pairs.positive, self.margin)
+
+        def share(mask: Tensor) -> Ratio:
+            kept = slopes.masked_fill(~mask, 0)
+            total = with_slopes(0.5 * torch.linalg.vecdot(kept, kept), kept, distances)
+            return Ratio(total, row_counts(mask, distances.dtype))
+
         if self.average == "sides":
-            return {"positive": _mean_of(costs, pairs.positive), "negative": _mean_of(costs, pairs.negative)}
-        return {"pairs": _mean_of(costs, pairs.positive | pairs.negative)}
-
-
-def _mean_of(costs: Tensor, mask: Tensor) -> Ratio:
-    return Ratio((costs * mask).sum(dim=1), mask.sum(dim=1, dtype=costs.dtype))
+            return {"positive": share(pairs.positive), "negative": share(pairs.negative)}
+        return {"pairs": share(pairs.positive | pairs.negative)}

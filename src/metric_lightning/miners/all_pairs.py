@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from metric_lightning.functional.draws import draw_columns
+from metric_lightning.functional.pairs import row_counts
 from metric_lightning.miners.base import PairMiner, RandomKeys, ready_keys
 from metric_lightning.types import Pairs
 
@@ -36,5 +37,5 @@ class RandomNegativePairs(PairMiner):
 
     def forward(self, distances: Tensor, pairs: Pairs) -> Pairs:
         """Return all positives with as many negatives."""
-        drawn = draw_columns(pairs.negative, pairs.positive.sum(dim=1), ready_keys(self.random, pairs))
+        drawn = draw_columns(pairs.negative, row_counts(pairs.positive), ready_keys(self.random, pairs))
         return pairs._replace(negative=drawn)

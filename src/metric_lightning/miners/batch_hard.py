@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from metric_lightning.functional.pairs import row_counts
 from metric_lightning.miners.base import TripletMiner
 from metric_lightning.types import Pairs, Triplets
 
@@ -12,9 +13,9 @@ class BatchHard(TripletMiner):
 
     def forward(self, distances: Tensor, pairs: Pairs) -> Triplets:
         """Return at most one triplet for each anchor."""
-        anchor = (pairs.positive.any(dim=1) & pairs.negative.any(dim=1)).nonzero()[:, 0]
+        anchor = ((row_counts(pairs.positive) > 0) & (row_counts(pairs.negative) > 0)).nonzero()[:, 0]
         if not len(anchor):
             return Triplets(anchor, anchor, anchor)
-        positive = distances.masked_fill(~pairs.positive, -torch.inf).argmax(dim=1)
-        negative = distances.masked_fill(~pairs.negative, torch.inf).argmin(dim=1)
+        positive = distances.masked_fill(~pairs.positive, -torch.inf).max(dim=1).indices
+        negative = distances.masked_fill(~pairs.negative, torch.inf).min(dim=1).indices
         return Triplets(anchor, positive[anchor], negative[anchor])

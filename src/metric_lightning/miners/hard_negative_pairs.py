@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from metric_lightning.functional.pairs import row_counts
+from metric_lightning.functional.smallest import smallest_places
 from metric_lightning.miners.base import PairMiner
 from metric_lightning.types import Pairs
 
@@ -18,12 +20,8 @@ class HardNegativePairs(PairMiner):
 
     def forward(self, distances: Tensor, pairs: Pairs) -> Pairs:
         """Return all positives with the closest negatives."""
-        number = min(int(pairs.positive.sum()), int(pairs.negative.sum()))
-        costs = distances.masked_fill(~pairs.negative, torch.inf).flatten()
-        kept = torch.zeros_like(costs, dtype=torch.bool)
-        if number:
-            limit = costs.kthvalue(number).values
-            kept = costs < limit
-            ties = (costs == limit).nonzero()[: number - int(kept.sum()), 0]
-            kept[ties] = True
-        return pairs._replace(negative=kept.view_as(distances) & pairs.negative)
+        number = int(torch.minimum(row_counts(pairs.positive).sum(), row_counts(pairs.negative).sum()))
+        places = smallest_places(distances.masked_fill(~pairs.negative, torch.inf).view(-1), number)
+        kept = torch.zeros_like(pairs.negative)
+        kept.view(-1)[places] = True
+        return pairs._replace(negative=kept)

@@ -1,5 +1,7 @@
 """For each positive pair a random negative among those that cost something."""
 
+import math
+
 from torch import Tensor
 
 from metric_lightning.functional.draws import draw_between
@@ -34,6 +36,4 @@ class RandomHardNegative(TripletMiner):
 
     def forward(self, distances: Tensor, pairs: Pairs) -> Triplets:
         """Return at most one triplet for each positive pair."""
-        low = distances.new_full((1, 1), -float("inf"))
-        keys = ready_keys(self.random, pairs)
-        return draw_between(distances, pairs.positive, pairs.negative, low, distances + self._margin, keys)
+        return draw_between(distances, pairs, ready_keys(self.random, pairs), -math.inf, self._margin)

@@ -34,5 +34,4 @@ class SemiHardNegative(TripletMiner):
 
     def forward(self, distances: Tensor, pairs: Pairs) -> Triplets:
         """Return at most one triplet for each positive pair."""
-        keys = ready_keys(self.random, pairs)
-        return draw_between(distances, pairs.positive, pairs.negative, distances, distances + self._margin, keys)
+        return draw_between(distances, pairs, ready_keys(self.random, pairs), 0.0, self._margin)
