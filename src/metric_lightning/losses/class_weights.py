@@ -3,8 +3,9 @@
 from abc import abstractmethod
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.base import MetricLoss, check_batch
 from metric_lightning.losses.blocks import full_precision
 from metric_lightning.types import Pairs, Ratio, References
@@ -47,6 +48,10 @@ class ClassWeightLoss(MetricLoss):
             raise ValueError(f"{name}: the number of classes is not known; give num_classes to the loss or the module")
         if num_classes not in (None, classes):
             raise ValueError(f"{name}: num_classes is {classes}, but the data have {num_classes} classes; leave it out")
+        if classes < 1 or embedding_dim < 1:
+            raise ValueError(
+                f"{name}: num_classes and embedding_dim must be at least 1, got {classes} and {embedding_dim}"
+            )
         if self.embedding_dim not in (None, embedding_dim):
             raise ValueError(
                 f"{name}: embedding_dim is {self.embedding_dim}, but the network gives {embedding_dim}; leave it out"
@@ -65,6 +70,46 @@ class ClassWeightLoss(MetricLoss):
                 "build(num_classes, embedding_dim) before the optimizer is made"
             )
         check_batch(embeddings, labels, References(embeddings, labels))
+        if embeddings.shape[1] != self.embedding_dim:
+            sizes = f"embeddings have {embeddings.shape[1]} dimensions, the weights {self.embedding_dim}"
+            raise ValueError(f"{type(self).__name__}: {sizes}")
+        check_labels(self, labels, int(self.num_classes or 0))
         with torch.autocast(embeddings.device.type, enabled=False):
-            shares = self.class_terms(full_precision(embeddings), labels)
+            shares = self.class_terms(full_precision(embeddings), labels.long())
             return {name: Ratio(part.total.sum(), part.count.sum()) for name, part in shares.items()}
+
+
+class CosineClassLoss(ClassWeightLoss):
+    """A loss of the cosines (N, C) between anchors and one weight vector for each class, whose length plays no part."""
+
+    def make_weights(self, num_classes: int, embedding_dim: int) -> None:
+        """Make the weights (C, D), in random directions."""
+        self.weight = random_directions(num_classes, embedding_dim)
+
+    @abstractmethod
+    def cosine_costs(self, cosines: Tensor, labels: Tensor) -> Tensor:
+        """Return each anchor's cost (N,), from cosines (N, C)."""
+
+    def class_terms(self, embeddings: Tensor, labels: Tensor) -> dict[str, Ratio]:
+        """Return each anchor's share (N,) of the sums."""
+        cosines = unit_rows(embeddings) @ unit_rows(full_precision(self.weight)).T
+        costs = self.cosine_costs(cosines, labels)
+        return {"classes": Ratio(costs, torch.ones_like(costs))}
+
+
+def random_directions(*shape: int) -> nn.Parameter:
+    """Return vectors (..., D) in random directions, of length about 1."""
+    return nn.Parameter(torch.randn(*shape) * shape[-1] ** -0.5)
+
+
+def check_labels(owner: object, labels: Tensor, num_classes: int) -> None:
+    """Raise ValueError where labels are no class numbers, in one sentence."""
+    name = type(owner).__name__
+    if labels.ndim != 1 or labels.is_floating_point() or labels.is_complex():
+        raise ValueError(
+            f"{name}: labels must be integers of shape (batch,), got {labels.dtype} of shape {tuple(labels.shape)}"
+        )
+    if len(labels):
+        low, high = torch.stack(torch.aminmax(labels)).tolist()
+        if low < 0 or high >= num_classes:
+            raise ValueError(f"{name}: labels must be 0 to {num_classes - 1}, got {low if low < 0 else high}")

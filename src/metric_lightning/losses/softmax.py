@@ -1,15 +1,23 @@
-"""Softmax with cross-entropy on class scores W e + b: the classification baseline."""
+"""Softmax with cross-entropy on class scores W e + b: the classification baseline.
+
+N anchors, C classes; e (N, D) embeddings, W (C, D), b (C,).
+"""
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, linear
+from torch.nn.functional import linear
 
+from metric_lightning.functional.class_costs import class_costs
+from metric_lightning.losses.blocks import full_precision
 from metric_lightning.losses.class_weights import ClassWeightLoss
 from metric_lightning.types import Ratio
 
 
 class SoftmaxLoss(ClassWeightLoss):
     """-log softmax(W e + b)[label], the mean over anchors.
+
+    A baseline that is hard to beat where the classes to be told apart are those of training. Lengths of embeddings grow
+    with the certainty of their class, so distances between them say less than angles; see `NormalizedSoftmaxLoss`.
 
     Args:
         num_classes: None: from the data.
@@ -34,5 +42,6 @@ class SoftmaxLoss(ClassWeightLoss):
 
     def class_terms(self, embeddings: Tensor, labels: Tensor) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums."""
-        costs = cross_entropy(linear(embeddings, self.weight, self.bias), labels, reduction="none")
+        bias = None if self.bias is None else full_precision(self.bias)
+        costs = class_costs(linear(embeddings, full_precision(self.weight), bias), labels)
         return {"classes": Ratio(costs, torch.ones_like(costs))}
