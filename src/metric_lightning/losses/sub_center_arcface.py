@@ -1,0 +1,68 @@
+"""Sub-center ArcFace (Deng et al. 2020, Sub-center ArcFace: Boosting face recognition by large-scale noisy web faces).
+
+N anchors, C classes, K sub-centers of each; m margin, s scale.
+"""
+
+import torch
+from torch import Tensor
+
+from metric_lightning.functional.unit_rows import unit_rows
+from metric_lightning.losses.arcface import arcface_costs, check_angle
+from metric_lightning.losses.base import check_positive
+from metric_lightning.losses.blocks import full_precision
+from metric_lightning.losses.class_weights import ClassWeightLoss, random_directions
+from metric_lightning.types import Ratio
+
+
+class SubCenterArcFaceLoss(ClassWeightLoss):
+    """ArcFace where a class's cosine is the largest of those to its K sub-centers, the mean over anchors.
+
+    Helps with mislabelled samples and classes of several kinds: odd samples gather at a sub-center of their own, and
+    pull at no other. With clean, compact classes it scatters a class over sub-centers: K = 1, plain ArcFace, is then
+    better.
+
+    Of sub-centers at the same cosine one takes the gradient.
+
+    Args:
+        num_classes: None: from the data.
+        embedding_dim: None: from the network.
+        sub_centers: K >= 1.
+        margin: m in radians, 0 to pi.
+        scale: s > 0.
+        monotonic: see `arcface.add_angle`.
+
+    Example:
+        >>> loss = SubCenterArcFaceLoss(num_classes=2, embedding_dim=2, sub_centers=2, margin=0.0, scale=1.0)
+        >>> loss.weight.data = torch.tensor([[[1.0, 0.0], [-1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]]])  # (K, C, D)
+        >>> loss(torch.tensor([[0.0, 2.0]]), torch.tensor([0]))  # class 0 at cosine 1, class 1 too
+        tensor(0.6931, grad_fn=<SumBackward0>)
+    """
+
+    def __init__(
+        self,
+        num_classes: int | None = None,
+        embedding_dim: int | None = None,
+        sub_centers: int = 3,
+        margin: float = 0.5,
+        scale: float = 64.0,
+        monotonic: bool = True,
+    ):
+        super().__init__(num_classes, embedding_dim)
+        if sub_centers < 1:
+            raise ValueError(f"SubCenterArcFaceLoss: sub_centers must be at least 1, got {sub_centers}")
+        self.sub_centers = sub_centers
+        self.margin = check_angle(self, margin)
+        self.scale = check_positive(self, "scale", scale)
+        self.monotonic = monotonic
+        self.build_if_sized()
+
+    def make_weights(self, num_classes: int, embedding_dim: int) -> None:
+        """Make the weights (K, C, D): classes side by side, so that the largest of K is a pass over whole rows."""
+        self.weight = random_directions(self.sub_centers, num_classes, embedding_dim)
+
+    def class_terms(self, embeddings: Tensor, labels: Tensor) -> dict[str, Ratio]:
+        """Return each anchor's share (N,) of the sums."""
+        weight = unit_rows(full_precision(self.weight)).flatten(0, 1)
+        each = (unit_rows(embeddings) @ weight.T).unflatten(1, (self.sub_centers, -1))
+        costs = arcface_costs(each.max(dim=1).values, labels, self.margin, self.scale, self.monotonic)
+        return {"classes": Ratio(costs, torch.ones_like(costs))}
