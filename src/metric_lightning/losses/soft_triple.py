@@ -1,0 +1,102 @@
+"""SoftTriple (Qian et al. 2019, SoftTriple loss: Deep metric learning without triplet sampling).
+
+N anchors, C classes, K centers of each; s (N, K, C) cosines, y the anchor's class, m margin, l scale (lambda in the
+paper), g temperature (gamma).
+"""
+
+import torch
+from torch import Tensor
+
+from metric_lightning.functional.class_costs import class_costs, own_scores
+from metric_lightning.functional.distances import safe_sqrt
+from metric_lightning.functional.unit_rows import unit_rows
+from metric_lightning.losses.base import check_positive
+from metric_lightning.losses.blocks import full_precision
+from metric_lightning.losses.class_weights import ClassWeightLoss, random_directions
+from metric_lightning.types import Ratio
+
+
+def relaxed_similarity(cosines: Tensor, temperature: float = 0.1) -> Tensor:
+    """Return sum_k softmax_k(s_k / g) s_k (N, C): a smooth largest of a class's cosines (N, K, C).
+
+    Example:
+        >>> relaxed_similarity(torch.tensor([[[1.0], [0.0]]]), temperature=0.1)
+        tensor([[1.0000]])
+    """
+    return ((cosines / temperature).softmax(dim=1) * cosines).sum(dim=1)
+
+
+def center_spread(centers: Tensor) -> Tensor:
+    """Return the mean of |w_s - w_t| / 2 over all pairs s, t of a class's centers, which are unit vectors (K, C, D).
+
+    The paper's regulariser, sum_{s < t} sqrt(2 - 2 <w_s, w_t>) / (C K (K - 1)): small where needless centers have
+    merged, at which its gradient is 0. 0 for K = 1.
+
+    Example:
+        >>> center_spread(torch.tensor([[[1.0, 0.0]], [[-1.0, 0.0]]]))
+        tensor(1.)
+    """
+    number = len(centers)
+    classes = centers.transpose(0, 1)
+    squared = 2 - 2 * (classes @ classes.mT)
+    noise = 8 * torch.finfo(squared.dtype).eps  # equal centers must be at distance 0
+    apart = safe_sqrt(squared.masked_fill(squared < noise, 0)).triu(diagonal=1)
+    return apart.sum() / max(1, len(classes) * number * (number - 1))
+
+
+class SoftTripleLoss(ClassWeightLoss):
+    """-log softmax(l S)[y], with S_y - m for the own class, the mean over anchors, + t times the centers' spread.
+
+    S is `relaxed_similarity`, the spread `center_spread`. Several centers suit classes of several kinds (a car from
+    all sides). Costs K times the memory of a proxy loss, and K centers of a class with a handful of samples only take
+    them to pieces.
+
+    Args:
+        num_classes: None: from the data.
+        embedding_dim: None: from the network.
+        centers: K >= 1.
+        margin: m >= 0, in units of cosine.
+        scale: l > 0.
+        temperature: g > 0, of the softmax over a class's centers.
+        spread_weight: t >= 0; 0 leaves the number of centers as it is.
+
+    Example:
+        >>> loss = SoftTripleLoss(num_classes=2, embedding_dim=2, centers=1, margin=0.0, scale=1.0)
+        >>> loss.weight.data = torch.eye(2)[None]  # (K, C, D)
+        >>> loss(torch.tensor([[3.0, 0.0]]), torch.tensor([0]))  # log(1 + exp(0 - 1))
+        tensor(0.3133, grad_fn=<SumBackward0>)
+    """
+
+    def __init__(
+        self,
+        num_classes: int | None = None,
+        embedding_dim: int | None = None,
+        centers: int = 10,
+        margin: float = 0.01,
+        scale: float = 20.0,
+        temperature: float = 0.1,
+        spread_weight: float = 0.2,
+    ):
+        super().__init__(num_classes, embedding_dim)
+        if centers < 1:
+            raise ValueError(f"SoftTripleLoss: centers must be at least 1, got {centers}")
+        self.centers = centers
+        self.margin = check_positive(self, "margin", margin, zero=True)
+        self.scale = check_positive(self, "scale", scale)
+        self.temperature = check_positive(self, "temperature", temperature)
+        self.spread_weight = check_positive(self, "spread_weight", spread_weight, zero=True)
+        self.build_if_sized()
+
+    def make_weights(self, num_classes: int, embedding_dim: int) -> None:
+        """Make the centers (K, C, D), in random directions."""
+        self.weight = random_directions(self.centers, num_classes, embedding_dim)
+
+    def class_terms(self, embeddings: Tensor, labels: Tensor) -> dict[str, Ratio]:
+        """Return each anchor's share (N,) of the sums."""
+        centers = unit_rows(full_precision(self.weight))
+        cosines = (unit_rows(embeddings) @ centers.flatten(0, 1).T).unflatten(1, (self.centers, -1))
+        similarities = relaxed_similarity(cosines, self.temperature)
+        costs = class_costs(similarities, labels, own_scores(similarities, labels) - self.margin, self.scale)
+        if self.spread_weight > 0 and self.centers > 1:
+            costs = costs + self.spread_weight * center_spread(centers)
+        return {"classes": Ratio(costs, torch.ones_like(costs))}
