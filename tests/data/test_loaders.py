@@ -3,7 +3,6 @@
 import pytest
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 from torchvision.transforms import v2
 
 from metric_lightning.data import (
@@ -135,14 +134,26 @@ def test_evaluation_shards_hold_each_sample_once(size, world_size):
 
 
 class Stop(Callback):
-    """Stands for a machine that dies."""
+    """Saves a checkpoint at a given step and place, and stops as a machine that dies."""
 
-    def __init__(self, step: int):
+    def __init__(self, path, step: int, place: str):
+        self.path = path
         self.step = step
+        self.place = place
+
+    def at(self, trainer, place: str) -> None:
+        if trainer.global_step == self.step and place == self.place:
+            trainer.save_checkpoint(self.path)
+            raise KeyboardInterrupt
 
     def on_train_batch_end(self, trainer, *_):
-        if trainer.global_step == self.step:
-            raise KeyboardInterrupt
+        self.at(trainer, "batch")
+
+    def on_validation_end(self, trainer, *_):
+        self.at(trainer, "validation")
+
+    def on_train_epoch_end(self, trainer, *_):
+        self.at(trainer, "epoch")
 
 
 class Recorder(LightningModule):
@@ -166,61 +177,53 @@ class Recorder(LightningModule):
         return torch.optim.SGD(self.parameters(), 0.1)
 
 
-def fit(path, strategy, num_workers=0, callbacks=(), resume=None, **limits) -> Recorder:
+def fit(strategy, num_workers=0, stop=None, resume=None, **limits) -> Recorder:
     module = Recorder()
     trainer = Trainer(
         accelerator="cpu",
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        enable_checkpointing=False,
         num_sanity_val_steps=0,
-        callbacks=[
-            ModelCheckpoint(path, filename="{step}", every_n_train_steps=1, save_top_k=-1),
-            *callbacks,
-        ],
+        callbacks=stop,
         **limits,
     )
     data = SomeData(strategy, num_workers, augment=[v2.RandomHorizontalFlip()])
     try:
         trainer.fit(module, data, ckpt_path=resume, weights_only=True)
     except (KeyboardInterrupt, SystemExit):
-        assert callbacks
+        assert stop is not None
     return module
 
 
 @strategies
-@workers
 @pytest.mark.parametrize("limits", [{"max_epochs": 3}, {"max_epochs": -1, "max_steps": 11}])
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning.*")
-def test_a_run_resumed_by_lightning_sees_the_very_batches(tmp_path, strategy, num_workers, limits):
-    expected = fit(tmp_path / "whole", strategy, **limits)
-    steps = len(expected.seen)
-    epoch_length = len(SomeDataLength.of(strategy))
-    # In the first epoch, at an epoch's end, at the start and in the middle of a later one.
-    for stop in {2, epoch_length, epoch_length + 1, epoch_length + 2}:
-        fit(tmp_path / f"{stop}", strategy, num_workers, [Stop(stop)], **limits)
-        checkpoint = tmp_path / f"{stop}" / f"step={stop - 1}.ckpt"
-        checkpoint = checkpoint if checkpoint.exists() else tmp_path / f"{stop}/step={stop}.ckpt"
-        start = torch.load(checkpoint, weights_only=True)["global_step"]
-        resumed = fit(tmp_path / f"{stop}r", strategy, num_workers, resume=checkpoint, **limits)
-        assert sorted(resumed.seen) == list(range(start, steps))
+def test_a_run_resumed_by_lightning_sees_the_very_batches(tmp_path, strategy, limits):
+    expected = fit(strategy, **limits)
+    data = SomeData(strategy)
+    data.setup()
+    length = len(data.train_dataloader())
+    places = [(2, "batch"), (length, "batch"), (length, "validation"), (length, "epoch")]
+    places += [(length + 1, "batch"), (2 * length, "epoch"), (2 * length + 2, "batch")]
+    for step, place in places:
+        # Workers draw ahead; they start slowly, so not each place is tried with them.
+        num_workers = 2 if step in (2, length + 1) or place == "validation" else 0
+        path = tmp_path / f"{step}{place}.ckpt"
+        stopped = fit(strategy, num_workers, Stop(path, step, place), **limits)
+        assert sorted(stopped.seen) == list(range(step))
+        resumed = fit(strategy, num_workers, resume=path, **limits)
+        assert sorted(resumed.seen) == list(range(step, len(expected.seen))), (step, place)
         assert same(
-            [resumed.seen[step] for step in sorted(resumed.seen)],
-            [expected.seen[step] for step in sorted(resumed.seen)],
-        )
-
-
-class SomeDataLength:
-    @staticmethod
-    def of(strategy) -> TrainingLoader:
-        data = SomeData(strategy)
-        data.setup()
-        return data.train_dataloader()
+            [resumed.seen[number] for number in sorted(resumed.seen)],
+            [expected.seen[number] for number in sorted(resumed.seen)],
+        ), (step, place)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning.*")
-def test_lightning_moves_through_epochs_and_validates_each_sample_once(tmp_path):
-    module = fit(tmp_path, PlainBatches(7), max_epochs=3)
+def test_lightning_moves_through_epochs_and_validates_each_sample_once():
+    module = fit(PlainBatches(7), max_epochs=3)
     data = SomeData(PlainBatches(7))
     data.setup()
     per_epoch = len(module.seen) // 3
@@ -234,7 +237,7 @@ def test_lightning_moves_through_epochs_and_validates_each_sample_once(tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning.*")
-def test_overfitting_repeats_the_same_batches(tmp_path):
-    module = fit(tmp_path, PlainBatches(7), max_epochs=2, overfit_batches=2)
+def test_overfitting_repeats_the_same_batches():
+    module = fit(PlainBatches(7), max_epochs=2, overfit_batches=2)
     seen = [batch.indices.tolist() for batch in module.seen.values()]
     assert len(seen) == 4 and seen[:2] == seen[2:]
