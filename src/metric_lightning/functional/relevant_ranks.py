@@ -61,7 +61,7 @@ def relevant_ranks(scores: Tensor, columns: Tensor) -> RelevantRanks:
 
 def relevant_scores(scores: Tensor, columns: Tensor) -> Tensor:
     """Return the scores (B, P) of the relevant items in ascending order, -inf for filling."""
-    return torch.where(columns >= 0, scores.gather(1, columns.clamp(min=0)), -torch.inf).sort(dim=1).values
+    return ascending(torch.where(columns >= 0, scores.gather(1, columns.clamp(min=0)), -torch.inf))
 
 
 def rank_among(relevant: Tensor, row: Tensor, depth: int | None = None) -> RelevantRanks:
@@ -74,10 +74,10 @@ def rank_among(relevant: Tensor, row: Tensor, depth: int | None = None) -> Relev
             Relevant items with `depth` or more items closer are reported with some such rank, not tied.
     """
     valid = relevant > -torch.inf
-    closer, tied = _count(row, relevant)
+    closer, tied = _count(row, relevant, torch.searchsorted(row, relevant))
     if depth is not None:
         tied = tied.masked_fill(closer >= depth, 1)
-    closer_relevant, tied_relevant = _count(relevant, relevant)
+    closer_relevant, tied_relevant = _count(relevant, relevant, _run_starts(relevant))
     place = torch.arange(relevant.shape[1] - 1, -1, -1, device=relevant.device)
     pure = tied == tied_relevant
     closer = torch.where(pure, closer + place - closer_relevant, closer).masked_fill(~valid, 0)
@@ -101,7 +101,39 @@ def ascending(scores: Tensor) -> Tensor:
     return scores
 
 
-def _count(row: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """Count the items of ascending rows (B, M) closer than, and tied with, each value (B, P)."""
-    reached = torch.searchsorted(row, values, right=True)
-    return row.shape[1] - reached, reached - torch.searchsorted(row, values)
+def _count(row: Tensor, values: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
+    """Count the items of ascending rows (B, M) closer than, and tied with, the values (B, P) that start at (B, P).
+
+    Where a value is -inf the counts are of no use.
+    """
+    last = row.shape[1] - 1
+    if last < 0:
+        return torch.zeros_like(start), torch.zeros_like(start)
+    # A search for the end of each tie would cost as much as that for its start, and ties are rare: look at the next
+    # item.
+    present = (row.gather(1, start.clamp(max=last)) == values) & (start <= last)
+    stop = start + present
+    repeated = (row.gather(1, stop.clamp(max=last)) == values) & present & (start < last) & (values > -torch.inf)
+    at = repeated.nonzero(as_tuple=True)
+    if 8 * len(at[0]) > repeated.numel():
+        stop = torch.searchsorted(row, values, right=True)
+    elif len(at[0]):
+        stop[at] = _end_of_tie(row, at[0], values[at], stop[at])
+    return row.shape[1] - stop, stop - start
+
+
+def _end_of_tie(row: Tensor, rows: Tensor, values: Tensor, low: Tensor) -> Tensor:
+    """(T,) the first place from `low` on where `row[rows]` is above `values`: a bisection for few values of many rows."""
+    high = torch.full_like(low, row.shape[1])
+    while bool((low < high).any()):
+        middle = (low + high) // 2
+        tied = (row[rows, middle.clamp(max=row.shape[1] - 1)] == values) & (low < high)
+        low, high = torch.where(tied, middle + 1, low), torch.where(tied, high, torch.minimum(middle, high))
+    return low
+
+
+def _run_starts(values: Tensor) -> Tensor:
+    """(B, P) the place of the first of equal values in ascending rows (B, P)."""
+    starts = torch.arange(values.shape[1], device=values.device).repeat(len(values), 1)
+    starts[:, 1:].masked_fill_(values[:, 1:] == values[:, :-1], 0)
+    return starts.cummax(dim=1).values if starts.shape[1] else starts
