@@ -21,7 +21,7 @@ class CollapseDiagnosis(Callback):
     """Names what is wrong with a training, in one sentence with the remedy, once: in the console and in TensorBoard's text.
 
     After each validation of a fit a few validation embeddings are measured (see `Health`); the measures are logged as
-    `diagnosis/<measure>`. A condition (see `conditions`) is named when it has held for `patience` validations in a row:
+    `val_embedding/<measure>`. A condition (see `conditions`) is named when it has held for `patience` validations in a row:
     an embedding that has collapsed to a point or to a line, no active pairs or triplets left; one that is not finite at once.
     One that ceases is told too.
 
@@ -64,7 +64,7 @@ class CollapseDiagnosis(Callback):
             return
         seen = self._observe(trainer, module, samples)
         if seen.health is not None:
-            measures = {f"diagnosis/{name}": value for name, value in seen.health._asdict().items()}
+            measures = {f"val_embedding/{name}": value for name, value in seen.health._asdict().items()}
             for logger in trainer.loggers:
                 logger.log_metrics(measures, trainer.global_step)
         self._name(trainer, seen)

@@ -68,8 +68,10 @@ class Projector(SnapshotCallback):
 
 
 def _columns(parts: dict[Part, Samples]) -> dict[str, list[object]]:
-    columns: dict[str, list[object]] = {"class": [], "part": [], "index": []}
+    # The projector labels points by the first column that isn't all numbers, which names of classes may be.
+    columns: dict[str, list[object]] = {"label": [], "class": [], "part": [], "index": []}
     for part, samples in parts.items():
+        columns["label"] += [f"{samples.class_names[label]} ({part})" for label in samples.labels.tolist()]
         columns["class"] += [samples.class_names[label] for label in samples.labels.tolist()]
         columns["part"] += [part] * len(samples.labels)
         columns["index"] += samples.indices.tolist()

@@ -29,6 +29,7 @@ FOLDER = "projector"
 
 MOST_SPRITE_PIXELS = 8192  # a side: what browsers take as a texture
 _MOST_IMAGE_PIXELS = 64
+_LEAST_DIMENSIONS = 3  # with fewer the projector's first view, PCA, comes to NaN and shows no point
 _ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 
@@ -70,6 +71,8 @@ def write_assets(run: Path, metadata: Mapping[str, Sequence[object]], images: Te
 def write_entry(run: Path, name: str, embeddings: Tensor, assets: Assets) -> None:
     """Write a tensor and add it to the run's projector, before the entries that are there; one of that name is replaced.
 
+    Embeddings of one or two dimensions get zeros for the missing ones, which changes no distance.
+
     Args:
         run: the run's folder.
         name: of the entry.
@@ -79,6 +82,8 @@ def write_entry(run: Path, name: str, embeddings: Tensor, assets: Assets) -> Non
     Raises:
         UserError: the run's projector_config.pbtxt can't be read, or a file can't be written.
     """
+    if embeddings.shape[1] < _LEAST_DIMENSIONS:
+        embeddings = pad(embeddings, (0, _LEAST_DIMENSIONS - embeddings.shape[1]))
     path = f"{FOLDER}/{name.replace(':', '_').replace('/', '_')}.tsv"
     rows = ("\t".join(map("{:.7g}".format, row)) for row in embeddings.tolist())
     write_atomically(run / path, "\n".join(rows) + "\n")

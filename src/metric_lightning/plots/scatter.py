@@ -111,6 +111,7 @@ def draw_points(axis: Axes, points: Points, class_names: Sequence[str], limits: 
     axis.set_xlim(limits.left, limits.left + limits.side)
     axis.set_ylim(limits.bottom, limits.bottom + limits.side)
     axis.set_aspect("equal")
+    axis.locator_params(nbins=5)  # more labels of a collapsed embedding, -0.02125, would not fit side by side
     axis.grid(True, linewidth=0.3, alpha=0.5)
     axis.set_axisbelow(True)
 
