@@ -20,6 +20,17 @@ def hinge_sums(excess: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     return result
 
 
+def squared_hinge_sums(excess: Tensor, mask: Tensor) -> Tensor:
+    """Return sum_{j in mask} max(0, e_j)^2 of each row (N,).
+
+    Example:
+        >>> squared_hinge_sums(torch.tensor([[2.0, -1.0, 0.5, 3.0]]), torch.tensor([[True, True, True, False]]))
+        tensor([4.2500])
+    """
+    result: Tensor = _SquaredHingeSums.apply(excess, mask)
+    return result
+
+
 def weighted_hinge_means(excess: Tensor, mask: Tensor, temperature: float, constant_weights: bool) -> Tensor:
     """Return sum_j w_j e_j / sum_j w_j of each row (N,), w_j = exp(T e_j), over j in mask with e_j > 0; 0 of none.
 
@@ -52,6 +63,20 @@ class _HingeSums(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> Any:
         (active,) = ctx.saved_tensors
         return active * gradient[:, None], None
+
+
+class _SquaredHingeSums(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, excess: Tensor, mask: Tensor) -> Tensor:
+        active = excess.masked_fill(~mask, 0).clamp_min_(0)
+        ctx.save_for_backward(active)
+        return torch.linalg.vecdot(active, active)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        (active,) = ctx.saved_tensors
+        return active * (2 * gradient[:, None]), None
 
 
 class _WeightedHingeMeans(torch.autograd.Function):

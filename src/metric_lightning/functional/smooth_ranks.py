@@ -52,7 +52,7 @@ class _SmoothPrecisionSums(torch.autograd.Function):
             weight = filled[:, slot : slot + 1] / rank
             sums += (weight * place).squeeze(1)
             fall = (place * weight / rank).neg_()
-            above = torch.ops.aten.sigmoid_backward(fall.expand_as(above), above)
+            torch.ops.aten.sigmoid_backward(fall.expand_as(above), above, grad_input=above)
             beside = torch.ops.aten.sigmoid_backward(weight.expand_as(beside), beside)
             slopes += above
             slot_slopes += beside

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+_CACHED = 2**17
+
 
 def cumulative_histograms(positions: Tensor, mask: Tensor, bins: int) -> Tensor:
     """Return, for each row, the histogram of its masked positions summed up to each node (N, L + 1).
@@ -70,18 +72,24 @@ class _CumulativeHistograms(torch.autograd.Function):
 class _SoftHistogram(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, positions: Tensor, mask: Tensor, bins: int) -> Tensor:
-        inside = positions.clamp(0, bins)
-        floor = inside.floor().clamp_(max=bins - 1)
-        # Summed in double precision: one node may gather millions.
-        share = inside.sub_(floor).double().flatten()
-        place = floor.to(torch.int64).masked_fill_(~mask, bins)
-        flat = place.flatten()
-        upper = torch.bincount(flat, share, minlength=bins + 1)[:bins]
-        every = torch.bincount(flat, minlength=bins + 1)[:bins]
-        histogram = upper.new_zeros(bins + 1)
+        flat, counted = positions.flatten(), mask.flatten()
+        place = torch.empty(len(flat), dtype=torch.int32, device=flat.device)
+        sums = torch.zeros(2, bins + 1, dtype=torch.float64, device=flat.device)
+        # Pieces stay in the cache; their sums are added in double precision, as one node may gather millions.
+        rows = _CACHED if flat.device.type == "cpu" else max(1, len(flat))
+        for piece, wanted, found in zip(flat.split(rows), counted.split(rows), place.split(rows), strict=True):
+            inside = piece.clamp(0, bins)
+            floor = inside.floor().clamp_(max=bins - 1)
+            share = inside.sub_(floor)
+            index = floor.to(torch.int64).masked_fill_(~wanted, bins)
+            found.copy_(index)
+            sums[0] += share.new_zeros(bins + 1).scatter_add_(0, index, torch.ones_like(share))
+            sums[1] += share.new_zeros(bins + 1).scatter_add_(0, index, share)
+        every, upper = sums[:, :bins]
+        histogram = sums.new_zeros(bins + 1)
         histogram[:bins] += every - upper
         histogram[1:] += upper
-        ctx.save_for_backward(place)
+        ctx.save_for_backward(place.view_as(positions))
         return histogram.to(positions.dtype)
 
     @staticmethod
@@ -89,4 +97,4 @@ class _SoftHistogram(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Any:
         (place,) = ctx.saved_tensors
         slopes = torch.cat([gradient.diff(), gradient.new_zeros(1)])
-        return slopes[place], None, None
+        return slopes.index_select(0, place.flatten()).view_as(place), None, None

@@ -78,11 +78,12 @@ class AngularLoss(PairwiseLoss):
     ) -> Ratio:
         anchor, positive, row = places
         t = math.tan(math.radians(self.angle)) ** 2
-        of_positives = (4 * t * (1 - others)).exp()
-        of_anchors = of_positives if others is distances else (4 * t * (1 - distances)).exp()
+        # exp(4 t s) but for a factor exp(4 t), which comes back as 8 t below.
+        of_positives = (-4 * t * others).exp()
+        of_anchors = of_positives if others is distances else (-4 * t * distances).exp()
         sums = row_products(of_anchors.masked_fill(~pairs.negative, 0), of_positives, anchor, row)
         counted = sums > 0
-        logs = sums.masked_fill(~counted, 1).log() - 2 * (1 + t) * (1 - distances[anchor, positive])
+        logs = sums.masked_fill(~counted, 1).log() + 8 * t - 2 * (1 + t) * (1 - distances[anchor, positive])
         costs = log_one_plus_exp(logs.masked_fill(~counted, -torch.inf))
         zeros = distances.new_zeros(len(distances))
         total, count = zeros.index_add(0, anchor, costs), zeros.index_add(0, anchor, counted.to(costs.dtype))

@@ -6,6 +6,7 @@ s (N, M) similarities; p a positive pair, n a negative one, anywhere in the batc
 from torch import Tensor
 
 from metric_lightning.distances import CosineDistance, Distance
+from metric_lightning.functional.hinges import squared_hinge_sums
 from metric_lightning.functional.log_sums import positive_values
 from metric_lightning.losses.base import PairwiseLoss, check_positive
 from metric_lightning.miners.base import PairMiner
@@ -58,15 +59,12 @@ class IntraPairVarianceLoss(PairwiseLoss):
         low = (1 - self.positive_tolerance) * _mean(chosen, filled)
         high = (1 + self.negative_tolerance) * _mean(similarities, pairs.negative)
         return {
-            "positive": _squared_hinges(low - chosen, filled),
-            "negative": _squared_hinges(similarities - high, pairs.negative),
+            "positive": Ratio(squared_hinge_sums(low - chosen, filled), filled.sum(dim=1, dtype=low.dtype)),
+            "negative": Ratio(
+                squared_hinge_sums(similarities - high, pairs.negative), pairs.negative.sum(dim=1, dtype=high.dtype)
+            ),
         }
 
 
 def _mean(values: Tensor, mask: Tensor) -> Tensor:
     return values.masked_fill(~mask, 0).sum() / mask.sum().clamp_min(1)
-
-
-def _squared_hinges(excess: Tensor, mask: Tensor) -> Ratio:
-    violations = excess.masked_fill(~mask, 0).clamp_min(0)
-    return Ratio(violations.square().sum(dim=1), mask.sum(dim=1, dtype=excess.dtype))
