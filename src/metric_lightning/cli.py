@@ -6,6 +6,7 @@ A config names classes, and so runs code: use those you trust, as you would a pr
 """
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningCLI
 
-from metric_lightning.callbacks.best_checkpoint import BestCheckpoint
+from metric_lightning.callbacks import BestCheckpoint, CollapseDiagnosis, EmbeddingFigures, Projector, RunSummary
 from metric_lightning.command_line.arguments import completed
 from metric_lightning.command_line.failures import sentence_of
 from metric_lightning.command_line.parser import OneSentenceParser
@@ -24,6 +25,13 @@ from metric_lightning.data import MetricDataModule
 from metric_lightning.modules import MetricModule
 
 _TRAINER_DEFAULTS = {"max_epochs": 20, "log_every_n_steps": 10, "num_sanity_val_steps": 1, "use_distributed_sampler": False}
+_CALLBACKS = {
+    "checkpoint": BestCheckpoint,
+    "summary": RunSummary,
+    "diagnosis": CollapseDiagnosis,
+    "figures": EmbeddingFigures,
+    "projector": Projector,
+}
 
 
 class MetricCLI(LightningCLI):
@@ -48,7 +56,8 @@ class MetricCLI(LightningCLI):
         parser.add_argument("--experiment", type=str, default="default", help="name of the run's folder in lightning_logs/")
         parser.add_argument("--output", type=str | None, default=None, help="predict: file to write, .npz")
         parser.add_argument("--default_callbacks", type=bool, default=True, help="projector, figures, summary, diagnosis")
-        parser.add_lightning_class_args(BestCheckpoint, "checkpoint")
+        for name, callback in _CALLBACKS.items():
+            parser.add_lightning_class_args(callback, name)
         for name in ("num_classes", "input_shape"):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
 
@@ -72,7 +81,7 @@ class MetricCLI(LightningCLI):
             trainer.logger = Namespace(class_path="lightning.pytorch.loggers.TensorBoardLogger", init_args=arguments)
 
     def _instantiate_trainer(self, config: Any, callbacks: list[Any]) -> Trainer:
-        if config.get("fast_dev_run"):
+        if config.get("fast_dev_run") or self.subcommand != "fit":
             callbacks = []
         elif not self._settings.default_callbacks:
             callbacks = [callback for callback in callbacks if isinstance(callback, BestCheckpoint)]
@@ -124,6 +133,8 @@ class MetricCLI(LightningCLI):
 
 def main(args: list[str] | None = None) -> None:
     """Run a command; what the user can mend is said in one sentence, with exit status 2."""
+    # Lightning's own use of torch, nothing that a user can mend.
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
     try:
         # LightningCLI warns of arguments that are not those of the process.
         sys.argv[1:] = completed(sys.argv[1:] if args is None else args)

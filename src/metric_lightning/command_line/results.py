@@ -1,8 +1,6 @@
 """What a command leaves: a table on the screen, figures and embeddings in files, whole or not at all."""
 
-import json
-import os
-import tempfile
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +9,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from metric_lightning.callbacks.files import write_atomically
+from metric_lightning.callbacks.run_summary import as_json
 from metric_lightning.metrics import EmbeddedSet
 
 
@@ -32,31 +32,23 @@ def print_figures(title: str, columns: Mapping[str, Mapping[str, float]]) -> Non
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write JSON beside, then rename."""
-    _write_whole(path, json.dumps(content, indent=2).encode())
+    """Write plain data for people and programs."""
+    write_atomically(path, as_json(content))
 
 
 def write_embeddings(path: Path, embedded: EmbeddedSet, class_names: list[str]) -> None:
     """Write embeddings (n, D), labels (n,), indices (n,) and class_names as npz: data only, read by `numpy.load`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
-        np.savez(
-            file,
-            embeddings=embedded.embeddings.numpy(),
-            labels=embedded.labels.numpy(),
-            indices=embedded.indices.numpy(),
-            class_names=np.array(class_names, dtype=np.str_),
-        )
-    os.replace(file.name, path)
+    content = io.BytesIO()
+    np.savez(
+        content,
+        embeddings=embedded.embeddings.numpy(),
+        labels=embedded.labels.numpy(),
+        indices=embedded.indices.numpy(),
+        class_names=np.array(class_names, dtype=np.str_),
+    )
+    write_atomically(path, content.getvalue())
 
 
 def concatenated(batches: list[EmbeddedSet]) -> EmbeddedSet:
     """Return predicted batches as one set."""
     return EmbeddedSet(*(torch.cat([batch[k] for batch in batches]) for k in range(3)))
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=path.suffix, delete=False) as file:
-        file.write(content)
-    os.replace(file.name, path)
