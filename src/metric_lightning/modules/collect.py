@@ -6,7 +6,7 @@ from torch import Tensor
 
 from metric_lightning.metrics import EmbeddedSet
 from metric_lightning.metrics.base import first_of_each
-from metric_lightning.modules.ranks import world_size
+from metric_lightning.modules.gather import world_size
 
 
 class Collector:

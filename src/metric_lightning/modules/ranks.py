@@ -1,6 +1,6 @@
 """Many ranks, one loss: the same gradients as one process on the concatenated batch.
 
-W ranks, rank r holds n_r rows. Trainers average gradients over ranks; the scale factors here undo that.
+W ranks, rank r holds n_r rows, maybe none. Trainers average gradients over ranks; the scale factors here undo that.
 
 - A row-wise loss: each rank takes its own rows against everyone's columns. With totals T_r and the sum C of all counts, rank r
   differentiates W T_r / C; the average over ranks is the gradient of (sum_r T_r) / C, for the network, whose share through
@@ -9,19 +9,14 @@ W ranks, rank r holds n_r rows. Trainers average gradients over ranks; the scale
   average divides by W; the loss's own parameters get the same gradient everywhere.
 """
 
-from typing import Any
-
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from metric_lightning.losses.base import MetricLoss, reduce_terms
+from metric_lightning.losses.blocks import full_precision
+from metric_lightning.modules.gather import gather_rows, row_counts, world_size
 from metric_lightning.types import Pairs, Ratio, References
-
-
-def world_size() -> int:
-    """Return the number of ranks, 1 where there is no process group."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def loss_over_ranks(loss: MetricLoss, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -32,17 +27,19 @@ def loss_over_ranks(loss: MetricLoss, embeddings: Tensor, labels: Tensor) -> tup
         embeddings: (n_r, D) of this rank; n_r may differ between ranks, and may be 0.
         labels: (n_r,).
     """
-    ranks = world_size()
-    if ranks == 1:
+    if world_size() == 1:
         value = loss(embeddings, labels)
         return value, value.detach()
-    columns, start = gather_rows(embeddings)
-    column_labels, _ = gather_rows(labels)
+    counts = row_counts(len(embeddings), embeddings.device)
+    # In float32, so that the gradients of half-precision embeddings are not rounded once for each rank.
+    columns = gather_rows(full_precision(embeddings), counts)
+    column_labels = gather_rows(labels, counts)
     if not loss.row_wise:
         value = loss(columns, column_labels)
-        return value, value.detach()
-    own = start + torch.arange(len(embeddings), device=embeddings.device)
-    return _summed_over_ranks(loss, loss.terms(embeddings, labels, References(columns, column_labels, own)))
+        return value + _reaching(loss, columns), value.detach()
+    own = sum(counts[: dist.get_rank()]) + torch.arange(len(embeddings), device=embeddings.device)
+    terms = loss.terms(embeddings, labels, References(columns, column_labels, own))
+    return _summed_over_ranks(terms, _reaching(loss, columns))
 
 
 def loss_over_pairs(
@@ -64,50 +61,23 @@ def loss_over_pairs(
         raise ValueError(f"{type(loss).__name__} can't be used on given pairs or triplets; use EmbeddingModule with it")
     terms = loss.terms(embeddings, labels, references, pairs)
     if world_size() > 1:
-        return _summed_over_ranks(loss, terms)
+        return _summed_over_ranks(terms, _reaching(loss, embeddings))
     value = reduce_terms(terms)
     return value, value.detach()
 
 
-def _summed_over_ranks(loss: MetricLoss, terms: dict[str, Ratio]) -> tuple[Tensor, Tensor]:
+def _summed_over_ranks(terms: dict[str, Ratio], reaching: Tensor) -> tuple[Tensor, Tensor]:
     totals = torch.stack([ratio.total for ratio in terms.values()])
     sums = torch.stack([totals.detach(), torch.stack([ratio.count for ratio in terms.values()]).to(totals)])
     dist.all_reduce(sums)
     counts = sums[1].masked_fill(sums[1] == 0, 1)
-    # Every rank must reach every parameter, also one whose rows are none.
-    reached = sum((parameter.sum() * 0 for parameter in loss.parameters()), start=totals.new_zeros(()))
-    return world_size() * (totals / counts).sum() + reached, (sums[0] / counts).sum()
+    return world_size() * (totals / counts).sum() + reaching, (sums[0] / counts).sum()
 
 
-def gather_rows(rows: Tensor) -> tuple[Tensor, int]:
-    """Return the rows of all ranks in the order of the ranks, and where this rank's own begin.
+def _reaching(loss: MetricLoss, rows: Tensor) -> Tensor:
+    """Return a 0 that depends on all parameters and on `rows`.
 
-    Ranks may hold different numbers of rows. Gradients flow back to the rank they belong to, summed over ranks. One process
-    gets its own rows.
+    Every rank must take part in every sum of gradients over ranks, also one whose rows leave a loss early.
     """
-    if world_size() == 1:
-        return rows, 0
-    sizes = [torch.zeros(1, dtype=torch.int64, device=rows.device) for _ in range(dist.get_world_size())]
-    dist.all_gather(sizes, torch.tensor([len(rows)], device=rows.device))
-    lengths = [int(size) for size in sizes]
-    start = sum(lengths[: dist.get_rank()])
-    gathered: Tensor = _GatherRows.apply(rows, lengths, start)
-    return gathered, start
-
-
-class _GatherRows(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, lengths: list[int], start: int) -> Tensor:
-        ctx.own = slice(start, start + len(rows))
-        # Backends abort the process on uneven shapes: pad to the longest.
-        padded = rows.new_zeros(max(lengths), *rows.shape[1:])
-        padded[: len(rows)] = rows
-        parts = [torch.empty_like(padded) for _ in lengths]
-        dist.all_gather(parts, padded)
-        return torch.cat([part[:length] for part, length in zip(parts, lengths, strict=True)])
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        gradient = gradient.contiguous()
-        dist.all_reduce(gradient)
-        return gradient[ctx.own], None, None
+    parts = [rows, *(parameter for parameter in loss.parameters() if parameter.requires_grad)]
+    return torch.stack([part.flatten()[:0].sum().to(rows.dtype) for part in parts]).sum()
