@@ -88,9 +88,26 @@ def scatter_figure(
     return figure
 
 
-def draw_points(axis: Axes, points: Points, class_names: Sequence[str], limits: Limits) -> None:
-    """Draw the points of each class, and its name at the median of its points."""
-    size = 14.0 if len(points.labels) <= 1500 else 8.0
+def draw_points(
+    axis: Axes,
+    points: Points,
+    class_names: Sequence[str],
+    limits: Limits,
+    size: float | None = None,
+    name_size: float = 10.0,
+) -> None:
+    """Draw the points of each class, and its name at the median of its points.
+
+    Args:
+        axis: to draw on.
+        points: all finite.
+        class_names: C names.
+        limits: the square shown.
+        size: of a marker, points squared; None: by the number of points.
+        name_size: of the classes' names, points.
+    """
+    if size is None:
+        size = 14.0 if len(points.labels) <= 1500 else 8.0
     classes = sorted(set(points.labels.tolist()))
     for label in classes:
         x, y = points.positions[points.labels == label].T
@@ -104,7 +121,7 @@ def draw_points(axis: Axes, points: Points, class_names: Sequence[str], limits: 
                 (float(middle[0]), float(middle[1])),
                 ha="center",
                 va="center",
-                fontsize=10,
+                fontsize=name_size,
                 fontweight="bold",
                 path_effects=[withStroke(linewidth=3, foreground="white")],
             )
