@@ -1,0 +1,1 @@
+"""What the comparison of experiments is made of; `experiments.compare` is its command."""

@@ -1,0 +1,84 @@
+"""Outcomes as pictures."""
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+
+from experiments.harness.outcome import Outcome
+from experiments.harness.statistics import interval
+from experiments.harness.table import figure_name
+from metric_lightning.plots import Points, pixels
+from metric_lightning.plots.canvas import new_figure, plain
+from metric_lightning.plots.palette import BLUE, VERMILION
+from metric_lightning.plots.scatter import draw_points, limits_of
+
+_MOST_ROWS = 5
+_PARTS = ("train", "test")
+
+
+def scatter_grid(files: dict[str, Path], title: str) -> Figure:
+    """Draw the two-dimensional embeddings of several methods: a row each, training beside test set, on the same axes.
+
+    More than five methods stand side by side in two such blocks.
+
+    Args:
+        files: `points.npz` of a run, by method.
+        title: of the figure.
+    """
+    blocks = 1 if len(files) <= _MOST_ROWS else 2
+    rows = math.ceil(len(files) / blocks)
+    figure = new_figure(2.7 * 2 * blocks, 2.8 * rows + 0.5)
+    figure.suptitle(plain(title), fontsize=13)
+    axes = figure.subplots(rows, 2 * blocks, squeeze=False)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for place, (method, file) in enumerate(files.items()):
+        with np.load(file) as arrays:
+            class_names = arrays["class_names"].tolist()
+            parts = {
+                part: Points(torch.from_numpy(arrays[part]), torch.from_numpy(arrays[f"{part}_labels"]))
+                for part in _PARTS
+                if part in arrays
+            }
+        limits = limits_of([points.positions for points in parts.values()])
+        block, row = divmod(place, rows)
+        for column, (part, points) in enumerate(parts.items()):
+            axis = axes[row, 2 * block + column]
+            axis.set_axis_on()
+            draw_points(axis, points, class_names, limits, size=5.0, name_size=8)
+            axis.set_title(plain(f"{method}, {part}"), fontsize=8)
+            axis.tick_params(labelsize=6)
+    return figure
+
+
+def dots_and_intervals(outcomes: Sequence[Outcome], figures: Sequence[str], title: str) -> Figure:
+    """Draw every seed's figure as a small dot, the mean with its 95% interval above; a row for each method."""
+    figure = new_figure(2.2 + 4.2 * len(figures), 1.2 + 0.3 * len(outcomes))
+    figure.suptitle(plain(title), fontsize=12)
+    axes = figure.subplots(1, len(figures), squeeze=False, sharey=True)[0]
+    for axis, name in zip(axes, figures, strict=True):
+        for row, found in enumerate(outcomes):
+            values = list(found.test(name).values())
+            mean = interval(values)
+            axis.scatter(values, [row] * len(values), s=12, c=BLUE, alpha=0.5, linewidths=0)
+            width = 0.0 if math.isnan(mean.half_width) else mean.half_width
+            axis.errorbar(mean.mean, row, xerr=width, fmt="D", markersize=4, capsize=3, color=VERMILION)
+        axis.set_xlabel(f"{figure_name(name)}, test set")
+        axis.grid(True, linewidth=0.3, alpha=0.5)
+        axis.set_axisbelow(True)
+    axes[0].set_yticks(range(len(outcomes)), [plain(found.method) for found in outcomes])
+    axes[0].invert_yaxis()
+    return figure
+
+
+def png_file(figure: Figure) -> bytes:
+    """Return a figure as the content of a PNG file of few colours, small enough for a README."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels(figure)).quantize(128, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
