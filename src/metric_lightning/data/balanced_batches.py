@@ -27,7 +27,8 @@ class BalancedBatches(BatchStrategy):
       that every sample of a large class is seen however short an epoch is.
 
     On W ranks each takes every W-th batch, balanced by itself, so the global batch is W times as
-    large; epochs are cut to a multiple of W batches.
+    large; epochs are cut to a multiple of W batches. One process sees the same with
+    `draws_per_batch: W`.
 
     Args:
         n_classes: classes in a batch, at least 2.
@@ -36,6 +37,8 @@ class BalancedBatches(BatchStrategy):
             samples are repeated, as evenly as can be; "leave_out": it is never drawn.
         batches_per_epoch: over all ranks. None: samples that can be drawn // batch size, at least
             1.
+        draws_per_batch: how many such batches, one after the other, make one; k lets one process train on what k
+            ranks would see. Epochs are cut to a multiple of it.
 
     Raises:
         ValueError: a number below its least, or another word for `rare_classes`.
@@ -63,6 +66,7 @@ class BalancedBatches(BatchStrategy):
         n_samples: int,
         rare_classes: Literal["repeat", "leave_out"] = "repeat",
         batches_per_epoch: int | None = None,
+        draws_per_batch: int = 1,
     ):
         if rare_classes not in ("repeat", "leave_out"):
             raise ValueError(f'rare_classes must be "repeat" or "leave_out", got {rare_classes!r}')
@@ -72,8 +76,8 @@ class BalancedBatches(BatchStrategy):
         self.n_samples = require_at_least("n_samples", n_samples, 1)
         self.rare_classes = rare_classes
         self.batches_per_epoch = batches_per_epoch
-        # A row of the plan is a whole batch; what doesn't make a round of all ranks is cut.
-        self.batch_size = 1
+        # A row of the plan is a whole draw; what doesn't make a round of all ranks is cut.
+        self.batch_size = require_at_least("draws_per_batch", draws_per_batch, 1)
         self.drop_last = True
 
     def plan(self, labels: Tensor, seed: int) -> EpochPlan:

@@ -1,5 +1,6 @@
 """Loaders: whole batches at a time, and for training from any batch on."""
 
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
@@ -26,6 +27,19 @@ class Loader(ABC):
     dataset: LabelledDataset
     batch_sampler: BatchSampler | EvaluationSampler
 
+    def __init__(self, dataset: LabelledDataset, batch_sampler: Sampler[list[int]], num_workers: int):
+        self._loader = DataLoader(
+            dataset,
+            batch_sampler=batch_sampler,
+            num_workers=num_workers,
+            collate_fn=_as_it_is,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=num_workers > 0,
+        )
+        # Kept alive until we are gone: workers of a torch loader that is collected together with the
+        # trainer in one reference cycle never hear that they should end, and hold us up for 5 s each.
+        weakref.finalize(self, _let_go, self._loader)
+
     def __len__(self) -> int:
         return len(self.batch_sampler)
 
@@ -51,9 +65,9 @@ class EvaluationLoader(Loader):
     """
 
     def __init__(self, dataset: LabelledDataset, batch_sampler: EvaluationSampler, num_workers: int = 0):
+        super().__init__(dataset, batch_sampler, num_workers)
         self.dataset = dataset
         self.batch_sampler = batch_sampler
-        self._loader = _torch_loader(dataset, batch_sampler, num_workers, persistent=False)
 
     def __iter__(self) -> Iterator[Batch]:
         yield from self._loader
@@ -89,10 +103,10 @@ class TrainingLoader(Loader):
     batch_sampler: BatchSampler
 
     def __init__(self, dataset: LabelledDataset, batch_sampler: BatchSampler, num_workers: int = 0):
+        self._pass = _Pass(batch_sampler)
+        super().__init__(dataset, self._pass, num_workers)
         self.dataset = dataset
         self.batch_sampler = batch_sampler
-        self._pass = _Pass(batch_sampler)
-        self._loader = _torch_loader(dataset, self._pass, num_workers, persistent=num_workers > 0)
 
     def set_epoch(self, epoch: int) -> None:
         """Start at the beginning of `epoch`; Lightning does it by itself."""
@@ -130,18 +144,9 @@ class _Pass(Sampler[list[int]]):
         return self.batch_sampler.draws(self.epoch, self.start)
 
 
-def _torch_loader(
-    dataset: LabelledDataset, batch_sampler: Sampler[list[int]], num_workers: int, persistent: bool
-) -> DataLoader[tuple[Any, int]]:
-    return DataLoader(
-        dataset,
-        batch_sampler=batch_sampler,
-        num_workers=num_workers,
-        collate_fn=_as_it_is,
-        pin_memory=torch.cuda.is_available(),
-        persistent_workers=persistent,
-    )
-
-
 def _as_it_is(batch: Any) -> Any:
     return batch
+
+
+def _let_go(loader: DataLoader[Any]) -> None:
+    """Drop the last reference."""

@@ -81,6 +81,8 @@ class BatchSampler(Sampler[list[int]]):
         self.epoch = 0
         self.batches_done = 0
         self._resumed = False
+        self._between_epochs = False
+        self._shift = 0
         self._whole, rest = divmod(len(plan), batch_size * world_size)
         self._has_rest = not drop_last and rest >= world_size
         if len(self) == 0:
@@ -98,11 +100,16 @@ class BatchSampler(Sampler[list[int]]):
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Start at the beginning of `epoch`; no change where that is the epoch we are in."""
-        if epoch != self.epoch:
-            self.epoch = epoch
-            self.batches_done = 0
-            self._resumed = False
+        """Start at the beginning of `epoch`; no change where that is the epoch we are in.
+
+        After `load_state_dict` at the end of an epoch, the next pass is the next epoch whatever number it
+        is called here, and later numbers count on from it: Lightning counts an epoch twice when a run of
+        `max_steps` is resumed there.
+        """
+        if self._between_epochs:
+            self._shift = self.epoch - epoch
+        elif epoch + self._shift != self.epoch:
+            self._enter(epoch + self._shift)
 
     def state_dict(self) -> Position:
         """Return the place after the last batch drawn."""
@@ -118,9 +125,10 @@ class BatchSampler(Sampler[list[int]]):
         A run of other world size goes on after the last whole round of its own: a few batches may
         come twice.
         """
-        self.epoch = state_dict["epoch"]
         done = state_dict["batches_done"] * state_dict["world_size"] // self.world_size
-        self.batches_done = min(done, len(self))
+        self._between_epochs = done >= len(self)
+        self._enter(state_dict["epoch"] + self._between_epochs)
+        self.batches_done = 0 if self._between_epochs else done
         self._resumed = True
 
     def __iter__(self) -> Iterator[Draw]:
@@ -144,6 +152,7 @@ class BatchSampler(Sampler[list[int]]):
         """Begin a pass and return its first batch's number, 0 unless `load_state_dict` said so."""
         self.batches_done = self.batches_done if self._resumed else 0
         self._resumed = False
+        self._between_epochs = False
         return self.batches_done
 
     def advance(self) -> None:
@@ -153,7 +162,12 @@ class BatchSampler(Sampler[list[int]]):
     def finish(self, epoch: int) -> None:
         """Move on from `epoch` to the next, unless `set_epoch` already did."""
         if self.epoch == epoch:
-            self.set_epoch(epoch + 1)
+            self._enter(epoch + 1)
+
+    def _enter(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.batches_done = 0
+        self._resumed = False
 
     def _bounds(self, number: int) -> tuple[int, int]:
         if number < self._whole:
