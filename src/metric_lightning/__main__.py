@@ -1,8 +1,6 @@
 """`python -m metric_lightning` is the command line, like `metric-lightning`."""
 
-import sys
-
 from metric_lightning.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

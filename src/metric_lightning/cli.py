@@ -18,13 +18,19 @@ from metric_lightning.callbacks import BestCheckpoint, CollapseDiagnosis, Embedd
 from metric_lightning.command_line.arguments import completed
 from metric_lightning.command_line.failures import sentence_of
 from metric_lightning.command_line.parser import OneSentenceParser
-from metric_lightning.command_line.results import concatenated, print_figures, write_embeddings, write_json
+from metric_lightning.command_line.results import print_figures, write_embeddings, write_json
 from metric_lightning.command_line.run_folder import LOGS, run_folder_of, version_of
 from metric_lightning.command_line.saved_config import SaveConfig
 from metric_lightning.data import MetricDataModule
 from metric_lightning.modules import MetricModule
+from metric_lightning.modules.collect import joined
 
-_TRAINER_DEFAULTS = {"max_epochs": 20, "log_every_n_steps": 10, "num_sanity_val_steps": 1, "use_distributed_sampler": False}
+_TRAINER_DEFAULTS = {
+    "max_epochs": 20,
+    "log_every_n_steps": 10,
+    "num_sanity_val_steps": 1,
+    "use_distributed_sampler": False,
+}
 _CALLBACKS = {
     "checkpoint": BestCheckpoint,
     "summary": RunSummary,
@@ -53,9 +59,13 @@ class MetricCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: Any) -> None:
         """Add the experiment's name, the default callbacks and the links from data to model."""
-        parser.add_argument("--experiment", type=str, default="default", help="name of the run's folder in lightning_logs/")
+        parser.add_argument(
+            "--experiment", type=str, default="default", help="name of the run's folder in lightning_logs/"
+        )
         parser.add_argument("--output", type=str | None, default=None, help="predict: file to write, .npz")
-        parser.add_argument("--default_callbacks", type=bool, default=True, help="projector, figures, summary, diagnosis")
+        parser.add_argument(
+            "--default_callbacks", type=bool, default=True, help="projector, figures, summary, diagnosis"
+        )
         for name, callback in _CALLBACKS.items():
             parser.add_lightning_class_args(callback, name)
         for name in ("num_classes", "input_shape"):
@@ -91,8 +101,8 @@ class MetricCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Evaluate the best checkpoint and say where everything is."""
-        best = self.trainer.checkpoint_callback and self.trainer.checkpoint_callback.best_model_path
-        if self.trainer.fast_dev_run or not best:
+        best = getattr(self.trainer.checkpoint_callback, "best_model_path", "")
+        if not best:
             return
         figures = {}
         if self.datamodule.val_dataloader():
@@ -113,10 +123,11 @@ class MetricCLI(LightningCLI):
 
     def predict(self, model: Any, datamodule: Any, ckpt_path: str | None = None, **_: Any) -> None:
         """Write the embeddings of the prediction set, the test set usually."""
-        found = self.trainer.predict(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path)
+        batches: Any = self.trainer.predict(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path)
+        found = joined(batches)
         path = Path(self._settings.output or self._folder(ckpt_path) / "predictions.npz")
-        write_embeddings(path, concatenated(found), self.datamodule.class_names)
-        print(f"embeddings, labels, indices and class_names of {sum(len(b.labels) for b in found)} samples: {path}")
+        write_embeddings(path, found, self.datamodule.class_names)
+        print(f"embeddings, labels, indices and class_names of {len(found.labels)} samples: {path}")
 
     def _evaluate(self, command: str, ckpt_path: str | None) -> None:
         run = getattr(self.trainer, command)

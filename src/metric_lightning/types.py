@@ -49,4 +49,4 @@ class Ratio(NamedTuple):
     """A sum over anchors and what it is divided by; or, before reduction, each anchor's share (N,) of both."""
 
     total: Tensor
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]  # a tuple has a method of this name

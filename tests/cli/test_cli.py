@@ -115,7 +115,15 @@ def test_a_run_goes_on_in_its_own_folder(run, capsys):
 def test_the_checkpoint_of_another_architecture_is_refused(run, capsys):
     path = str(run / "checkpoints" / "last.ckpt")
     line = refusal(
-        ["test", "--config", "digits.yaml", "--ckpt_path", path, "--model.init_args.network.init_args.embedding_dim", "3"],
+        [
+            "test",
+            "--config",
+            "digits.yaml",
+            "--ckpt_path",
+            path,
+            "--model.init_args.network.init_args.embedding_dim",
+            "3",
+        ],
         capsys,
     )
     assert "another architecture" in line and "[2, 256]" in line and "[3, 256]" in line
@@ -149,10 +157,19 @@ def test_a_file_that_is_no_checkpoint_is_refused(folder, capsys):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (("losses.TripletMarginLoss", "losses.TripletMarginLos"), "did you mean metric_lightning.losses.TripletMarginLoss?"),
-        (("miners.SemiHardNegative", "miner.SemiHardNegative"), "there is no class metric_lightning.miner.SemiHardNegative"),
+        (
+            ("losses.TripletMarginLoss", "losses.TripletMarginLos"),
+            "did you mean metric_lightning.losses.TripletMarginLoss?",
+        ),
+        (
+            ("miners.SemiHardNegative", "miner.SemiHardNegative"),
+            "there is no class metric_lightning.miner.SemiHardNegative",
+        ),
         (("margin:", "marginn:"), "has no argument 'marginn'; did you mean margin?"),
-        (("margin: 1.0", "margin: wide"), "argument 'margin' of metric_lightning.losses.TripletMarginLoss: expected a float"),
+        (
+            ("margin: 1.0", "margin: wide"),
+            "argument 'margin' of metric_lightning.losses.TripletMarginLoss: expected a float",
+        ),
         (("margin: 1.0", "margin: -1"), "TripletMarginLoss: margin must be a finite number at least 0, got -1.0"),
         (("model:", "modle:"), "there is no key 'modle'; did you mean model?"),
         (("max_epochs", "max_epoch"), "max_epochs"),
@@ -184,7 +201,9 @@ def test_a_mistake_on_the_command_line_gets_its_sentence(folder, capsys, argumen
 
 
 def test_missing_data_are_asked_for(folder, capsys, monkeypatch):
-    text = CONFIG.replace("metric_lightning.data.Digits", "metric_lightning.data.KMNIST").replace("padding: 2", "padding: 0")
+    text = CONFIG.replace("metric_lightning.data.Digits", "metric_lightning.data.KMNIST").replace(
+        "padding: 2", "padding: 0"
+    )
     Path("digits.yaml").write_text(text)
     line = refusal(["fit", "--config", "digits.yaml", "--data.init_args.root", "nowhere"], capsys)
     assert "KMNIST" in line or "nowhere" in line
@@ -217,9 +236,7 @@ def test_a_fault_of_the_program_keeps_its_traceback(folder, monkeypatch):
 def test_configs_merge_and_the_command_line_overrides(folder, capsys):
     Path("more.yaml").write_text("trainer: {max_epochs: 3}\nmodel: {init_args: {loss_lr_scale: 2.0}}\n")
     with pytest.raises(SystemExit):
-        main(
-            ["fit", "--config", "digits.yaml", "--config", "more.yaml", "--trainer.max_epochs", "4", "--print_config"]
-        )
+        main(["fit", "--config", "digits.yaml", "--config", "more.yaml", "--trainer.max_epochs", "4", "--print_config"])
     config = yaml.safe_load(re.sub(r"^#.*\n", "", capsys.readouterr().out, flags=re.MULTILINE))
     assert config["trainer"]["max_epochs"] == 4
     assert config["model"]["init_args"]["loss_lr_scale"] == 2.0

@@ -161,7 +161,9 @@ def test_metrics_are_chosen_and_evaluated_on_one_pass_of_embeddings(tmp_path):
 
     data = Digits(batches=PlainBatches(64))
     module = EmbeddingModule(
-        Counting(), TripletMarginLoss(), metrics=[RetrievalMetrics(recall_at=(1, 4)), RetrievalMetrics(distance="cosine")]
+        Counting(),
+        TripletMarginLoss(),
+        metrics=[RetrievalMetrics(recall_at=(1, 4)), RetrievalMetrics(distance="cosine")],
     )
     trainer = quick_trainer(tmp_path)
     (figures,) = trainer.test(module, datamodule=data, verbose=False)

@@ -6,7 +6,9 @@ import inspect
 import re
 from collections.abc import Iterable
 
-_NO_NAME = re.compile(r"Problem with given class_path '([^']+)':\s*\n\s*(?:module '[^']+' has no attribute|No module named)")
+_NO_NAME = re.compile(
+    r"Problem with given class_path '([^']+)':\s*\n\s*(?:module '[^']+' has no attribute|No module named)"
+)
 _REFUSED = re.compile(r"Option '([^']+)' is not accepted")
 _WRONG_TYPE = re.compile(r"Parser key \"([^\"]+)\":\s*\n\s*(Expected [^\n]*Got value: [^\n]*)")
 _WRONG_UNION = re.compile(
@@ -157,6 +159,8 @@ def _hint(name: str | None) -> str:
 
 def _deepest_line(message: str) -> str:
     lines = [line for line in message.splitlines() if line.strip()]
-    telling = [line for line in lines if not re.match(r"\s*(- Expected a <class 'NoneType'>|Given value|Errors:)", line)]
+    telling = [
+        line for line in lines if not re.match(r"\s*(- Expected a <class 'NoneType'>|Given value|Errors:)", line)
+    ]
     deepest = max(telling or lines or [message], key=lambda line: len(line) - len(line.lstrip()))
     return deepest.strip().removeprefix("- ")

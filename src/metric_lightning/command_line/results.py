@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -47,8 +46,3 @@ def write_embeddings(path: Path, embedded: EmbeddedSet, class_names: list[str]) 
         class_names=np.array(class_names, dtype=np.str_),
     )
     write_atomically(path, content.getvalue())
-
-
-def concatenated(batches: list[EmbeddedSet]) -> EmbeddedSet:
-    """Return predicted batches as one set."""
-    return EmbeddedSet(*(torch.cat([batch[k] for batch in batches]) for k in range(3)))

@@ -158,7 +158,7 @@ class MetricModule(Part, LightningModule, ABC):
 
     def _logs_this_step(self) -> bool:
         # A call of `log` costs about half a millisecond: scalars are logged only where the logger would write them.
-        return self.global_step % max(1, self.trainer.log_every_n_steps) == 0
+        return self.global_step % max(1, self.trainer.log_every_n_steps) == 0  # type: ignore[attr-defined]
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer and, where there is one, its schedule."""
@@ -242,5 +242,3 @@ class MetricModule(Part, LightningModule, ABC):
 
 def _adam(parameters: Any) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=1e-3)
-
-

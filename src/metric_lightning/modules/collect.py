@@ -28,8 +28,17 @@ class Collector:
             parts: list[list[EmbeddedSet]] = [[] for _ in range(world_size())]
             dist.all_gather_object(parts, batches)
             batches = [batch for part in parts for batch in part]
-        if not batches:
-            return EmbeddedSet(torch.empty(0, 1), torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64))
-        embeddings, labels, indices = (torch.cat([batch[k] for batch in batches]) for k in range(3))
-        kept = first_of_each(indices)
-        return EmbeddedSet(embeddings[kept], labels[kept], indices[kept])
+        whole = joined(batches)
+        kept = first_of_each(whole.indices)
+        return EmbeddedSet(whole.embeddings[kept], whole.labels[kept], whole.indices[kept])
+
+
+def joined(batches: list[EmbeddedSet]) -> EmbeddedSet:
+    """Return embedded batches as one set, in their order; an empty set where there are none."""
+    if not batches:
+        return EmbeddedSet(torch.empty(0, 1), torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64))
+    return EmbeddedSet(
+        torch.cat([batch.embeddings for batch in batches]),
+        torch.cat([batch.labels for batch in batches]),
+        torch.cat([batch.indices for batch in batches]),
+    )
