@@ -47,8 +47,8 @@ def test_ranks_equal_one_process(setting: Setting, world_size: int, dtype: torch
     for found in ranks:
         for ours, theirs, exact in zip(found.steps, expected.steps, exactly.steps, strict=True):
             for part in Step._fields:
-                # Rounding already moves one process that far from what it would be without.
-                rounding = off(getattr(theirs, part), getattr(exact, part))
+                # How far rounding alone moves one process: up to 1e-5 for the histogram loss, 1e-7 for most.
+                rounding = 4 * off(getattr(theirs, part), getattr(exact, part))
                 assert off(getattr(ours, part), getattr(theirs, part)) <= max(TOLERANCE[dtype], rounding), part
         # Memory, write position and draws, too, are those of one process, and on every rank the same.
         close = 10 * TOLERANCE[dtype]
@@ -58,6 +58,8 @@ def test_ranks_equal_one_process(setting: Setting, world_size: int, dtype: torch
 
 def off(found: list[Tensor], expected: list[Tensor]) -> float:
     """Relative error, of a list as a whole."""
-    ours, theirs = (torch.cat([item.double().flatten() for item in part] or [torch.zeros(0)]) for part in (found, expected))
+    ours, theirs = (
+        torch.cat([item.double().flatten() for item in part] or [torch.zeros(0)]) for part in (found, expected)
+    )
     size = theirs.norm()
     return float((ours - theirs).norm() / size) if size > 0 else float(ours.norm())

@@ -1,0 +1,132 @@
+"""`fit` on two ranks comes to the weights and figures of `fit` on one with twice the batch."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from metric_lightning.data import BalancedBatches, BatchStrategy, PairBatches, PlainBatches, TripletBatches
+from metric_lightning.losses import (
+    ArcFaceLoss,
+    ContrastiveLoss,
+    CrossBatchMemory,
+    ProxyAnchorLoss,
+    SoftmaxLoss,
+    TripletMarginLoss,
+    WeightedSum,
+)
+from metric_lightning.miners import HardNegativePairs, RandomHardNegative
+from metric_lightning.modules import (
+    ClassificationModule,
+    EmbeddingModule,
+    MetricModule,
+    SiameseModule,
+    TripletModule,
+)
+from tests.distributed.small_run import Sgd, SmallData, SmallNet, fitted
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::UserWarning:lightning.*"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+Sized = Callable[[int], BatchStrategy]
+
+
+def plain(size: int) -> BatchStrategy:
+    return PlainBatches(8 * size)
+
+
+def balanced(size: int) -> BatchStrategy:
+    return BalancedBatches(n_classes=3, n_samples=3, draws_per_batch=size)
+
+
+def remembering() -> MetricModule:
+    loss = TripletMarginLoss(margin=0.5, miner=RandomHardNegative(seed=2))
+    return EmbeddingModule(SmallNet(), CrossBatchMemory(loss, size=30), Sgd)
+
+
+def summed() -> MetricModule:
+    loss = WeightedSum([ArcFaceLoss(scale=8.0), TripletMarginLoss(margin=0.5)], [0.5, 1.0])
+    return EmbeddingModule(SmallNet(), loss, Sgd, loss_lr_scale=3.0)
+
+
+METHODS: dict[str, tuple[Callable[[], MetricModule], Sized]] = {
+    "memory": (remembering, balanced),
+    "sum": (summed, plain),
+    "softmax": (lambda: ClassificationModule(SmallNet(), SoftmaxLoss(), Sgd), plain),
+    "proxy-anchor": (lambda: EmbeddingModule(SmallNet(), ProxyAnchorLoss(scale=8.0), Sgd), plain),
+    "global-miner": (
+        lambda: EmbeddingModule(SmallNet(), ContrastiveLoss(margin=2.0, miner=HardNegativePairs()), Sgd),
+        balanced,
+    ),
+    "siamese": (
+        lambda: SiameseModule(SmallNet(), ContrastiveLoss(margin=2.0), Sgd),
+        lambda size: PairBatches(9 * size),
+    ),
+    "triplet": (
+        lambda: TripletModule(SmallNet(), TripletMarginLoss(margin=0.5, average="active"), Sgd),
+        lambda size: TripletBatches(7 * size),
+    ),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_two_ranks_come_to_what_one_does_with_twice_the_batch(method, tmp_path):
+    make, batches = METHODS[method]
+    one, two = make(), make()
+    single = fitted(one, batches(2), tmp_path, max_epochs=-1, max_steps=20)
+    start = copy.deepcopy(two)
+    several = fitted(two, batches(1), tmp_path, max_epochs=-1, max_steps=20, strategy="ddp_fork", devices=2)
+    assert single.global_step == 20
+    close(two, one)
+    assert moved(one, start)
+    figures = {name: value for name, value in single.callback_metrics.items() if name.startswith("val/")}
+    assert len(figures) > 3
+    for name, value in figures.items():
+        assert several.callback_metrics[name] == pytest.approx(float(value), abs=1e-6), name
+
+
+def test_accumulated_steps_on_two_ranks(tmp_path):
+    one, two = remembering(), remembering()
+    fitted(one, balanced(2), tmp_path, max_epochs=-1, max_steps=6, accumulate_grad_batches=3)
+    fitted(
+        two,
+        balanced(1),
+        tmp_path,
+        max_epochs=-1,
+        max_steps=6,
+        accumulate_grad_batches=3,
+        strategy="ddp_fork",
+        devices=2,
+    )
+    close(two, one)
+
+
+def test_mixed_precision_on_two_ranks(tmp_path):
+    one, two = remembering(), remembering()
+    fitted(one, balanced(2), tmp_path, max_epochs=-1, max_steps=4, precision="bf16-mixed")
+    fitted(
+        two, balanced(1), tmp_path, max_epochs=-1, max_steps=4, precision="bf16-mixed", strategy="ddp_fork", devices=2
+    )
+    for ours, theirs in zip(two.parameters(), one.parameters(), strict=True):
+        # bf16 has 8 bits; a wrong factor of 2 would be far outside.
+        torch.testing.assert_close(ours, theirs, rtol=0.02, atol=0.005)
+
+
+def close(found: MetricModule, expected: MetricModule) -> None:
+    ours, theirs = found.state_dict(), expected.state_dict()
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
+        torch.testing.assert_close(
+            ours[name], value, rtol=1e-5, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+def moved(module: MetricModule, start: MetricModule) -> bool:
+    start.build(6, (1, 4, 4))
+    return any(
+        float((one - other).detach().abs().max()) > 1e-2
+        for one, other in zip(module.parameters(), start.parameters(), strict=True)
+    )
