@@ -16,7 +16,8 @@ def completed(arguments: list[str]) -> list[str]:
 
     - `--experiment`, the name of the run's folder, from the name of the config file;
     - `--ckpt_path last` becomes the newest whole checkpoint of the experiment;
-    - with `--ckpt_path FILE` and no `--config`, the configuration that the checkpoint holds: `test --ckpt_path FILE` is enough.
+    - with `--ckpt_path FILE` and no `--config`, the configuration that the checkpoint holds: `test --ckpt_path FILE`
+      is enough.
 
     Raises:
         UserError: the checkpoint can't be read.

@@ -38,8 +38,8 @@ class MetricModule(Part, LightningModule, ABC):
         scheduler_interval: whether the schedule moves on every "epoch" or every "step".
         loss_lr_scale: learning rate of the loss's own parameters (proxies, class weights) in units of the network's.
         metrics: what to evaluate; None: `RetrievalMetrics()` and `KNNAccuracy()`.
-        embed_chunk_size: the network takes a training batch in chunks of so many inputs and computes activations again in the
-            backward pass (see `modules.chunks`); None: the whole batch at once.
+        embed_chunk_size: the network takes a training batch in chunks of so many inputs and computes activations again
+            in the backward pass (see `modules.chunks`); None: the whole batch at once.
         num_classes: number of training classes, for losses with class weights; None: from the data.
         input_shape: shape of one input, for networks that are sized late; None: from the data.
     """

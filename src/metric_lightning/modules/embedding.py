@@ -15,7 +15,8 @@ class EmbeddingModule(MetricModule):
         >>> import torch
         >>> from metric_lightning.losses import TripletMarginLoss
         >>> from metric_lightning.networks import EmbeddingNet
-        >>> module = EmbeddingModule(EmbeddingNet(embedding_dim=2, input_shape=(1, 28, 28)), TripletMarginLoss(margin=0.2))
+        >>> network = EmbeddingNet(embedding_dim=2, input_shape=(1, 28, 28))
+        >>> module = EmbeddingModule(network, TripletMarginLoss(margin=0.2))
         >>> module(torch.zeros(3, 1, 28, 28)).shape
         torch.Size([3, 2])
     """

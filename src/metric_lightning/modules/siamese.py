@@ -10,8 +10,8 @@ from metric_lightning.types import Pairs, References
 class SiameseModule(MetricModule):
     """Trains a network on given pairs: both images go through the one shared network, in one call for the batch.
 
-    Batches are flat, (a0, b0, a1, b1, ...); a pair is positive when its two labels are equal. The loss is any pairwise one:
-    row i of its distances is a_i, of its columns only b_i counts. Arguments are those of `MetricModule`.
+    Batches are flat, (a0, b0, a1, b1, ...); a pair is positive when its two labels are equal. The loss is any pairwise
+    one: row i of its distances is a_i, of its columns only b_i counts. Arguments are those of `MetricModule`.
     """
 
     def batch_loss(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

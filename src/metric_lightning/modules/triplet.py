@@ -11,8 +11,8 @@ from metric_lightning.types import Pairs, References
 class TripletModule(MetricModule):
     """Trains a network on given triplets: all images go through the one shared network, in one call for the batch.
 
-    Batches are flat, (a0, p0, n0, a1, p1, n1, ...). The loss is any pairwise one: anchor i has the one positive p_i and the
-    one negative n_i. Arguments are those of `MetricModule`.
+    Batches are flat, (a0, p0, n0, a1, p1, n1, ...). The loss is any pairwise one: anchor i has the one positive p_i
+    and the one negative n_i. Arguments are those of `MetricModule`.
     """
 
     def batch_loss(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
