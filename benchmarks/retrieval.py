@@ -17,7 +17,6 @@ import torch
 import torch.multiprocessing
 from torch import Tensor
 
-from metric_lightning.functional.scores import block_rows
 from metric_lightning.metrics import EmbeddedSet, RetrievalMetrics
 
 N_RELEVANT, DIMENSION = 5, 128
@@ -31,10 +30,10 @@ def samples(n: int) -> tuple[Tensor, Tensor]:
 
 
 def floor(embeddings: Tensor, labels: Tensor) -> dict[str, float]:
-    rows = block_rows(len(embeddings))
-    block = torch.empty(rows, len(embeddings))
-    for queries in embeddings.split(rows):
-        torch.mm(queries, embeddings.t(), out=block[: len(queries)])
+    # 256 rows at a time and the gallery's transpose in memory were the fastest of what was tried.
+    gallery, block = embeddings.t().contiguous(), torch.empty(256, len(embeddings))
+    for queries in embeddings.split(256):
+        torch.mm(queries, gallery, out=block[: len(queries)])
     return {}
 
 
@@ -57,7 +56,7 @@ def pytorch_metric_learning(embeddings: Tensor, labels: Tensor) -> dict[str, flo
         include=tuple(names.values()),
         k="max_bin_count",
         device=torch.device("cpu"),
-        knn_func=CustomKNN(LpDistance(normalize_embeddings=False), batch_size=block_rows(len(embeddings))),
+        knn_func=CustomKNN(LpDistance(normalize_embeddings=False), batch_size=256),
     )
     figures = calculator.get_accuracy(embeddings, labels)
     return {name: figures[theirs] for name, theirs in names.items()}

@@ -19,6 +19,7 @@ def embedded(embeddings, labels):
 @pytest.mark.parametrize("k", [1, 2, 5, 40])
 def test_equals_scikit_learn_on_untied_data(k, weighted, distance, monkeypatch):
     monkeypatch.setattr(scores, "BLOCK_ELEMENTS", 300)
+    monkeypatch.setattr(scores, "LARGEST_BLOCK", 200)
     gallery, labels, queries = (
         torch.randn(40, 3),
         torch.randint(4, (40,)) * 3 - 2,

@@ -72,6 +72,7 @@ def route(request, monkeypatch):
         monkeypatch.setattr(retrieval, "is_small", lambda k, n_columns: k <= n_columns)
         monkeypatch.setattr(nearest, "GROUP", 1)
     monkeypatch.setattr(scores, "BLOCK_ELEMENTS", 100)
+    monkeypatch.setattr(scores, "LARGEST_BLOCK", 200)
     monkeypatch.setattr(retrieval, "CHUNK", 13)
 
 

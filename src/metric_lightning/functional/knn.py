@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from metric_lightning.functional.nearest import nearest
-from metric_lightning.functional.scores import Distance, Scores, block_rows, unit_rows
+from metric_lightning.functional.scores import Distance, Scores, unit_rows
 
 
 def knn_predict(
@@ -53,7 +53,7 @@ def knn_predict(
     scores = Scores(queries, gallery, distance)
     classes, class_of = torch.unique(gallery_labels, return_inverse=True)
     predicted = [gallery_labels.new_empty(0)]
-    for rows in torch.arange(len(queries), device=queries.device).split(block_rows(len(gallery))):
+    for rows in scores.blocks(torch.arange(len(queries), device=queries.device)):
         block = scores.block(rows)
         values, columns = nearest(block, min(k + 1, len(gallery)))
         open_end = values[:, k - 1] == values[:, k] if k < len(gallery) else torch.zeros_like(rows, dtype=torch.bool)

@@ -35,15 +35,17 @@ def nearest(scores: Tensor, k: int) -> tuple[Tensor, Tensor]:
     if not is_small(k, n_columns):
         top = scores.topk(k, dim=1)
         return top.values, top.indices
-    # Group g holds the columns g, g + n_groups, g + 2 n_groups, ...: the maxima are taken over
-    # whole vectors.
-    grouped = n_groups * GROUP
-    groups = scores[:, :grouped].unflatten(1, (GROUP, n_groups)).amax(1).topk(k, dim=1, sorted=False).indices
-    members = groups[:, None, :] + n_groups * torch.arange(GROUP, device=scores.device)[:, None]
-    rest = torch.arange(grouped, n_columns, device=scores.device).expand(n_rows, -1)
-    columns = torch.cat([members.flatten(1), rest], 1)
-    values, places = scores.gather(1, columns).topk(k, dim=1)
-    return values, columns.gather(1, places)
+    # Group g holds the columns g, g + n_groups, g + 2 n_groups, ...: the maxima are taken over whole vectors.
+    grouped = scores[:, : n_groups * GROUP].unflatten(1, (GROUP, n_groups))
+    groups = grouped.amax(1).topk(k, dim=1, sorted=False).indices
+    members = grouped.gather(2, groups[:, None].expand(-1, GROUP, -1)).flatten(1)
+    values, places = torch.cat([members, scores[:, n_groups * GROUP :]], 1).topk(k, dim=1)
+    columns = torch.where(
+        places < members.shape[1],
+        places // max(k, 1) * n_groups + groups.gather(1, places % max(k, 1)),
+        places - members.shape[1] + n_groups * GROUP,
+    )
+    return values, columns
 
 
 def is_small(k: int, n_columns: int) -> bool:

@@ -123,7 +123,7 @@ def _count(row: Tensor, values: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _end_of_tie(row: Tensor, rows: Tensor, values: Tensor, low: Tensor) -> Tensor:
-    """(T,) the first place from `low` on where `row[rows]` is above `values`: a bisection for few values of many rows."""
+    """(T,) the first place from `low` on where `row[rows]` is above `values`: a bisection for few values."""
     high = torch.full_like(low, row.shape[1])
     while bool((low < high).any()):
         middle = (low + high) // 2

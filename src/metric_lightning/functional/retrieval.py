@@ -112,7 +112,7 @@ def ranked_blocks(
 
 def _by_sorting(scores: Scores, skipped: Skipped, rows: Tensor, columns: Tensor) -> RelevantRanks:
     parts = []
-    for at in torch.arange(len(rows), device=rows.device).split(block_rows(scores.n_gallery)):
+    for at in scores.blocks(torch.arange(len(rows), device=rows.device)):
         block = scores.block(rows[at])
         skipped.hide(block, rows[at], columns[at])
         parts.append(relevant_ranks(block, columns[at]))
@@ -121,7 +121,7 @@ def _by_sorting(scores: Scores, skipped: Skipped, rows: Tensor, columns: Tensor)
 
 def _by_top(scores: Scores, skipped: Skipped, rows: Tensor, columns: Tensor, depth: int) -> RelevantRanks:
     relevant, top = [], []
-    for at in torch.arange(len(rows), device=rows.device).split(block_rows(scores.n_gallery)):
+    for at in scores.blocks(torch.arange(len(rows), device=rows.device)):
         block = scores.block(rows[at])
         skipped.hide(block, rows[at], columns[at])
         relevant.append(relevant_scores(block, columns[at]))
