@@ -61,19 +61,14 @@ def test_unshuffled_batches_never_change(strategy):
 @every_strategy
 def test_each_pass_is_another_epoch_without_set_epoch(strategy):
     sampler = strategy.sampler(LOPSIDED)
-    assert [list(sampler), list(sampler)] == [
-        epoch(strategy, LOPSIDED, number) for number in (0, 1)
-    ]
+    assert [list(sampler), list(sampler)] == [epoch(strategy, LOPSIDED, number) for number in (0, 1)]
 
 
 @every_strategy
 @pytest.mark.parametrize("world_size", [2, 3])
 def test_a_step_of_all_ranks_is_as_many_steps_of_one_process(strategy, world_size):
     single = epoch(strategy, EVEN, number=2, seed=1)
-    ranks = [
-        epoch(strategy, EVEN, number=2, seed=1, rank=rank, world_size=world_size)
-        for rank in range(world_size)
-    ]
+    ranks = [epoch(strategy, EVEN, number=2, seed=1, rank=rank, world_size=world_size) for rank in range(world_size)]
     assert len({len(batches) for batches in ranks}) == 1
     interleaved = [batch for step in zip(*ranks, strict=True) for batch in step]
     whole = len(single) // world_size * world_size
@@ -108,10 +103,7 @@ def test_plain_batches_unshuffled_are_in_order():
 @pytest.mark.parametrize("size", [5, 6, 7, 19, 20, 21])
 def test_plain_batches_over_ranks_lose_fewer_samples_than_ranks(size, world_size):
     labels = torch.zeros(size)
-    ranks = [
-        epoch(PlainBatches(batch_size=2), labels, rank=rank, world_size=world_size)
-        for rank in range(world_size)
-    ]
+    ranks = [epoch(PlainBatches(batch_size=2), labels, rank=rank, world_size=world_size) for rank in range(world_size)]
     assert len({len(batches) for batches in ranks}) == 1
     seen = [index for batches in ranks for batch in batches for index in batch]
     assert len(set(seen)) == len(seen) > size - world_size
@@ -164,9 +156,7 @@ def test_triplets_are_triplets_and_lone_samples_no_anchors():
     assert (triplets[:, 0] != triplets[:, 1]).all()
 
 
-@pytest.mark.parametrize(
-    ("n_classes", "n_samples"), [(2, 1), (2, 3), (3, 2), (4, 5), (5, 2), (5, 12)]
-)
+@pytest.mark.parametrize(("n_classes", "n_samples"), [(2, 1), (2, 3), (3, 2), (4, 5), (5, 2), (5, 12)])
 @pytest.mark.parametrize("labels", [LOPSIDED, EVEN], ids=["lopsided", "even"])
 def test_balanced_batches_are_full_and_balanced(labels, n_classes, n_samples):
     strategy = BalancedBatches(n_classes, n_samples)

@@ -18,9 +18,7 @@ def images() -> torch.Tensor:
 
 @pytest.fixture
 def data(images) -> ArrayDataset:
-    return ArrayDataset(
-        images, [0, 1, 2, 0, 1, 2, 0], ["a", "b", "c"], mean=[0.1, 0.2, 0.3], std=[0.5, 0.6, 0.7]
-    )
+    return ArrayDataset(images, [0, 1, 2, 0, 1, 2, 0], ["a", "b", "c"], mean=[0.1, 0.2, 0.3], std=[0.5, 0.6, 0.7])
 
 
 class Noise(LabelledDataset):
@@ -59,9 +57,7 @@ def test_a_subset_keeps_labels_and_counts_its_own_positions(data):
     assert_same(batch, data.__getitems__([6, 5])._replace(indices=torch.tensor([2, 0])))
     assert torch.equal(part[1][0], data[1][0]) and part[1][1] == 1
     deeper = part.subset(torch.tensor([2]))
-    assert_same(
-        deeper.__getitems__([0]), data.__getitems__([6])._replace(indices=torch.tensor([0]))
-    )
+    assert_same(deeper.__getitems__([0]), data.__getitems__([6])._replace(indices=torch.tensor([0])))
 
 
 def test_a_subset_may_number_classes_otherwise(data):

@@ -79,9 +79,7 @@ def test_class_split_takes_test_classes_from_the_given_test_set():
 
 
 def test_class_split_takes_names_numbers_and_counts_together():
-    classes = ClassSplit(train_classes=["f", 0], validation_classes=2, test_classes=["b"]).classes(
-        NAMES
-    )
+    classes = ClassSplit(train_classes=["f", 0], validation_classes=2, test_classes=["b"]).classes(NAMES)
     assert classes.train == [0, 5] and classes.test == [1]
     assert len(classes.validation) == 2 and set(classes.validation) <= {2, 3, 4}
 
