@@ -18,12 +18,12 @@ from metric_lightning.modules import MetricModule
 
 
 class CollapseDiagnosis(Callback):
-    """Names what is wrong with a training, in one sentence with the remedy, once: in the console and in TensorBoard's text.
+    """Names what is wrong with a training, in one sentence with the remedy, once: in console and TensorBoard.
 
     After each validation of a fit a few validation embeddings are measured (see `Health`); the measures are logged as
-    `val_embedding/<measure>`. A condition (see `conditions`) is named when it has held for `patience` validations in a row:
-    an embedding that has collapsed to a point or to a line, no active pairs or triplets left; one that is not finite at once.
-    One that ceases is told too.
+    `val_embedding/<measure>`. A condition (see `conditions`) is named when it has held for `patience` validations in a
+    row: an embedding that has collapsed to a point or to a line, no active pairs or triplets left; embeddings that are
+    not finite are named at once. A condition that ceases is told too.
 
     Cost: 30 ms a validation for 500 samples on one core; O(max_points^2) memory.
 

@@ -29,8 +29,8 @@ class Observation(NamedTuple):
     active: float
 
 
-# A healthy embedding of MNIST tells classes apart (overlap below 0.15) after its first epoch, at distances above its margin;
-# collapsed ones lay below 3% of the margin and above an overlap of 0.2.
+# Healthy embeddings of MNIST tell classes apart (overlap below 0.15) after the first epoch, at distances above the
+# margin; collapsed ones lay below 3% of the margin and above an overlap of 0.2.
 _LEAST_DISTANCE = 0.05
 _LEAST_SPREAD = 0.05
 _MOST_OVERLAP = 0.15
@@ -68,7 +68,7 @@ def collapsed(seen: Observation) -> str | None:
 
 def nothing_active(seen: Observation) -> str | None:
     """No pair or triplet of a batch pulls any more."""
-    if not seen.active == 0 or collapsed(seen) is not None:
+    if seen.health is None or seen.active != 0 or collapsed(seen) is not None:
         return None
     return (
         "No active pairs or triplets are left: the loss is 0 and nothing more is learned; use a harder miner, a larger "
@@ -84,7 +84,7 @@ def few_dimensions(seen: Observation) -> str | None:
     if not health.effective_rank < _FEW_DIMENSIONS:
         return None
     return (
-        f"The embedding lies on a line: of its {seen.dimensions} dimensions it spreads over {health.effective_rank:.1f} "
+        f"The embedding lies on a line: of its {seen.dimensions} dimensions it uses {health.effective_rank:.1f} "
         "(effective rank); lower the learning rate or the weight decay, or use a softer miner."
     )
 

@@ -22,8 +22,8 @@ class EmbeddingFigures(SnapshotCallback):
     - Of more dimensions: t-SNE of the raw inputs beside t-SNE of the embedding of the same validation (test) samples;
       `tsne_val.png`, `tsne_test.png`.
 
-    A picture replaces the one of the same name; TensorBoard keeps those of all epochs. Where there is no validation set the
-    training set is drawn.
+    A picture replaces the one of the same name; TensorBoard keeps those of all epochs. Where there is no validation
+    set the training set is drawn.
 
     Cost on one core: half a second for a scatter, 3.5 s for t-SNE of 500 points, 5 s for 1,000, 9 s for 2,000 (the
     t-SNE of the inputs is kept, so half of that from the second time on).

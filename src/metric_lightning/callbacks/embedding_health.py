@@ -18,12 +18,12 @@ class Health(NamedTuple):
         norm: root mean square length of the embeddings.
         spread: root mean square distance from their mean.
         class_share: share of the spread (squared) that is between classes, 0..1.
-        effective_rank: exp of the entropy of the singular values (their sum made 1) of the centred embeddings, 1..D: over how
-            many dimensions they spread (Roy, Vetterli. The effective rank. EUSIPCO 2007).
+        effective_rank: exp of the entropy of the singular values (their sum made 1) of the centred embeddings, 1..D:
+            over how many dimensions they spread (Roy, Vetterli. The effective rank. EUSIPCO 2007).
         positive_distance: mean distance of samples of one class.
         negative_distance: mean distance of samples of different classes.
-        overlap: probability that a pair of one class lies farther apart than a pair of different classes; ties count half.
-            0: all told apart; 0.5: distances say nothing.
+        overlap: probability that a pair of one class lies farther apart than a pair of different classes; ties count
+            half. 0: all told apart; 0.5: distances say nothing.
         hubness: skewness of how often a sample is among the 5 nearest of others; far above 0 a few samples are
             everyone's neighbours (Radovanovic, Nanopoulos, Ivanovic. Hubs in space. JMLR 2010).
     """

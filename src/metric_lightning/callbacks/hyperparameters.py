@@ -39,7 +39,8 @@ def flat(value: Any, name: str) -> dict[str, Scalar]:
     """Return plain nested data as scalars by path; the description of a part gives its class's name; None is left out.
 
     Example:
-        >>> flat({"loss": {"class_path": "a.b.Triplet", "init_args": {"margin": 0.2, "miner": None}}, "sizes": [1, 2]}, "model")
+        >>> loss = {"class_path": "a.b.Triplet", "init_args": {"margin": 0.2, "miner": None}}
+        >>> flat({"loss": loss, "sizes": [1, 2]}, "model")
         {'model/loss': 'Triplet', 'model/loss/margin': 0.2, 'model/sizes': '[1, 2]'}
     """
     if isinstance(value, Mapping) and "class_path" in value:
@@ -93,9 +94,5 @@ def session_end(succeeded: bool) -> Summary:
 
 def _summary(tag: str, content: HParamsPluginData) -> Summary:
     return Summary(
-        value=[
-            Summary.Value(
-                tag=tag, metadata=metadata.create_summary_metadata(content), tensor=metadata.NULL_TENSOR
-            )
-        ]
+        value=[Summary.Value(tag=tag, metadata=metadata.create_summary_metadata(content), tensor=metadata.NULL_TENSOR)]
     )

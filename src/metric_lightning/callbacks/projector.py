@@ -30,7 +30,8 @@ class Projector(SnapshotCallback):
         seed: of the choice of samples.
 
     Raises:
-        ValueError: max_points is less than 2 or more than 100,000 (the projector shows no more), or see `SnapshotCallback`.
+        ValueError: max_points is less than 2 or more than 100,000 (the projector shows no more), or see
+            `SnapshotCallback`.
     """
 
     def __init__(self, every_n_epochs: int | None = 10, max_points: int = 2000, seed: int = 0):

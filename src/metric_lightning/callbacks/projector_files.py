@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from google.protobuf import text_format
+from google.protobuf import text_format  # type: ignore[import-untyped]
 from tensorboard.plugins.projector.projector_config_pb2 import EmbeddingInfo, ProjectorConfig
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
@@ -69,9 +69,10 @@ def write_assets(run: Path, metadata: Mapping[str, Sequence[object]], images: Te
 
 
 def write_entry(run: Path, name: str, embeddings: Tensor, assets: Assets) -> None:
-    """Write a tensor and add it to the run's projector, before the entries that are there; one of that name is replaced.
+    """Write a tensor and add it to the run's projector, before the entries that are there.
 
-    Embeddings of one or two dimensions get zeros for the missing ones, which changes no distance.
+    An entry of the same name is replaced. Embeddings of one or two dimensions get zeros for the missing ones, which
+    changes no distance.
 
     Args:
         run: the run's folder.

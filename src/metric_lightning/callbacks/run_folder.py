@@ -15,6 +15,11 @@ def run_folder(trainer: Trainer) -> Path | None:
     return Path(folders[0]) if folders else None
 
 
+def is_rehearsal(trainer: Trainer) -> bool:
+    """Whether this is a `fast_dev_run`, of which nothing is kept."""
+    return bool(getattr(trainer, "fast_dev_run", False))
+
+
 def tensorboard_logger(trainer: Trainer) -> TensorBoardLogger | None:
     """Return the trainer's first TensorBoard logger, or None."""
     found = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]

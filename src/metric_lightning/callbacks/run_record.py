@@ -60,7 +60,7 @@ def global_seed() -> int | None:
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Return the commit of the folder's repository and whether files differ from it; None outside of one, or without git."""
+    """Return the commit of the folder's repository and which files differ from it; None without a repository or git."""
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None
@@ -69,9 +69,7 @@ def git_state(folder: Path) -> dict[str, Any] | None:
 
 def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True
-        )
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.rstrip()

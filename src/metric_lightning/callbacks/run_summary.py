@@ -14,7 +14,7 @@ from rich.table import Table
 from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.callbacks.hyperparameters import hyperparameters, session_end, session_start
 from metric_lightning.callbacks.messages import note
-from metric_lightning.callbacks.run_folder import run_folder, tensorboard_logger, tensorboard_writer
+from metric_lightning.callbacks.run_folder import is_rehearsal, run_folder, tensorboard_logger, tensorboard_writer
 from metric_lightning.callbacks.run_record import global_seed, run_record
 
 Figures = dict[str, dict[str, Any]]
@@ -25,15 +25,15 @@ class RunSummary(Callback):
 
     In the run's folder, each file whole or not at all:
 
-    - `run.json`, when training (or a test) starts: versions of packages, git commit and changed files, seed, fingerprint of the
-      data, command, machine;
-    - `metrics.json`, after training and after each test: {"train": {...}, "val": {...}, "test": {...}, "fit": {...}} with the
-      last logged value of each figure (null: not a number), and of `fit` the epochs, steps, seconds (evaluation included) and
-      best checkpoint. Figures of a part that isn't measured again are kept;
+    - `run.json`, when training (or a test) starts: versions of packages, git commit and changed files, seed,
+      fingerprint of the data, command, machine;
+    - `metrics.json`, after training and after each test: {"train": {...}, "val": {...}, "test": {...}, "fit": {...}}
+      with the last logged value of each figure (null: not a number), and of `fit` the epochs, steps, seconds
+      (evaluation included) and best checkpoint. Figures of a part that isn't measured again are kept;
     - `summary.txt`: the figures of validation and test as a table for readers.
 
-    In TensorBoard, the hparams tab: hyperparameters of model, data and trainer beside all figures. Where the run keeps no
-    files nothing is written, and that is said once.
+    In TensorBoard, the hparams tab: hyperparameters of model, data and trainer beside all figures. Where the run keeps
+    no files nothing is written, and that is said once.
     """
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class RunSummary(Callback):
 
     def _record(self, trainer: Trainer, module: LightningModule) -> None:
         """Write how the run was made and list it in the hparams tab, once a folder."""
-        if not trainer.is_global_zero or trainer.fast_dev_run:
+        if not trainer.is_global_zero or is_rehearsal(trainer):
             return
         folder = run_folder(trainer)
         if folder is None:
@@ -91,8 +91,11 @@ class RunSummary(Callback):
         if logger is None or writer is None:
             return
         if getattr(logger, "_default_hp_metric", False):
-            note(trainer, "TensorBoard's hparams tab will show hp_metric alone; TensorBoardLogger(default_hp_metric=False) "
-                 "shows all figures.")
+            note(
+                trainer,
+                "TensorBoard's hparams tab will show hp_metric alone; TensorBoardLogger(default_hp_metric=False) "
+                "shows all figures.",
+            )
         writer._get_file_writer().add_summary(session_start(hyperparameters(trainer, module, global_seed())))
 
     def _take(self, trainer: Trainer, *parts: str) -> None:
@@ -103,7 +106,7 @@ class RunSummary(Callback):
 
     def _write(self, trainer: Trainer) -> None:
         folder = run_folder(trainer)
-        if not trainer.is_global_zero or trainer.fast_dev_run or folder is None:
+        if not trainer.is_global_zero or is_rehearsal(trainer) or folder is None:
             return
         path = folder / "metrics.json"
         earlier: Figures = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -114,7 +117,7 @@ class RunSummary(Callback):
         write_atomically(folder / "summary.txt", text.getvalue())
 
     def _end_session(self, trainer: Trainer, succeeded: bool) -> None:
-        if trainer.is_global_zero and not trainer.fast_dev_run and self._recorded is not None:
+        if trainer.is_global_zero and not is_rehearsal(trainer) and self._recorded is not None:
             writer = tensorboard_writer(trainer)
             if writer is not None:
                 writer._get_file_writer().add_summary(session_end(succeeded))

@@ -114,4 +114,3 @@ def stratified_choice(labels: Tensor, most: int, seed: int = 0) -> Tensor:
 def _batches(dataset: LabelledDataset, indices: Tensor) -> Iterator[Batch]:
     for part in indices.split(_BATCH):
         yield dataset.__getitems__(part.tolist())
-

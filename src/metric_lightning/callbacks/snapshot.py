@@ -6,7 +6,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from metric_lightning.callbacks.messages import note
 from metric_lightning.callbacks.metric_module import require_metric_module
-from metric_lightning.callbacks.run_folder import run_folder
+from metric_lightning.callbacks.run_folder import is_rehearsal, run_folder
 from metric_lightning.callbacks.samples import Stage
 from metric_lightning.modules import MetricModule
 
@@ -14,9 +14,9 @@ from metric_lightning.modules import MetricModule
 class SnapshotCallback(Callback, ABC):
     """A callback that looks at the embedding. A subclass fills in `snapshot`.
 
-    During `fit` the validation set is looked at, at the end of every k-th epoch and at the end of training; after `test`
-    the test set. Where the run keeps no files (no logger, or one without a folder; `fast_dev_run`) nothing is done,
-    and that is said once.
+    During `fit` the validation set is looked at, at the end of every k-th epoch and at the end of training; after
+    `test` the test set. Where the run keeps no files (no logger, or one without a folder; `fast_dev_run`) nothing is
+    done, and that is said once.
 
     Args:
         every_n_epochs: k; None: only at the end.
@@ -59,7 +59,7 @@ class SnapshotCallback(Callback, ABC):
 
     def _take(self, trainer: Trainer, module: LightningModule, stage: Stage, epoch: int) -> None:
         self._last_epoch = epoch
-        if trainer.fast_dev_run:
+        if is_rehearsal(trainer):
             return
         # Decided by the loggers, which are the same on all ranks, so that all go the same way.
         if run_folder(trainer) is None:

@@ -40,11 +40,13 @@ def png(image: Pixels) -> bytes:
 
 
 def plain(text: object) -> str:
-    """Return a text as matplotlib shows it letter by letter: `$` starts no formula, `_` hides no legend entry.
+    r"""Return a text as matplotlib shows it letter by letter: `$` starts no formula, `_` hides no legend entry.
+
+    Tabs and ends of line, which no font has, become spaces.
 
     Example:
         >>> plain("_5$")
-        ' _5\\\\$'
+        ' _5\\$'
     """
-    escaped = str(text).replace("$", r"\$")
+    escaped = " ".join(str(text).split()).replace("$", r"\$")
     return f" {escaped}" if escaped.startswith("_") else escaped

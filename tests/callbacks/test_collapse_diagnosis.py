@@ -1,0 +1,199 @@
+import math
+
+import pytest
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import nn
+
+from metric_lightning.callbacks import CollapseDiagnosis
+from metric_lightning.callbacks.conditions import Observation, few_dimensions
+from metric_lightning.callbacks.embedding_health import health_of
+from metric_lightning.callbacks.run_folder import tensorboard_writer
+from metric_lightning.data import BalancedBatches, MNIST5k, SampleSplit
+from metric_lightning.losses import SoftmaxLoss, TripletMarginLoss, TripletSoftMarginLoss
+from metric_lightning.miners import HardestNegative, RandomHardNegative
+from metric_lightning.modules import ClassificationModule, EmbeddingModule
+from metric_lightning.networks import EmbeddingNet
+from tests.callbacks.small import Linear, Quarters, module, trainer
+from tests.callbacks.tensorboard_server import tensorboard
+
+
+class Blind(Linear):
+    """Sees noise in place of classes."""
+
+    def forward(self, inputs):
+        return super().forward(torch.sin(1e4 * inputs))
+
+
+class Corners(Linear):
+    """Puts each class into a corner of its own."""
+
+    def make_layers(self, input_shape):
+        layers = super().make_layers(input_shape)
+        quarters = torch.zeros(4, *input_shape[1:])
+        for label in range(4):
+            row, column = 3 * (label // 2), 2 * (label % 2)
+            quarters[label, row : row + 3, column : column + 2] = 1.0
+        with torch.no_grad():
+            layers[1].weight.copy_(quarters.flatten(1))
+        return layers
+
+
+class NotFinite(Linear):
+    def forward(self, inputs):
+        return super().forward(inputs) / 0
+
+
+def diagnosed(tmp_path, model: LightningModule, **options) -> dict[str, str]:
+    callback = CollapseDiagnosis()
+    trainer(tmp_path, [callback], **({"max_epochs": 4} | options)).fit(model, datamodule=Quarters())
+    return callback.named
+
+
+def test_a_collapse_is_named_once_in_console_and_tensorboard(tmp_path, caplog):
+    run = trainer(tmp_path, [CollapseDiagnosis()], max_epochs=6)
+    run.fit(module(Linear(zero=True), lr=0.0), datamodule=Quarters())
+    tensorboard_writer(run).close()
+    said = [record.message for record in caplog.records if "collapsed" in record.message]
+    (sentence,) = said
+    assert sentence.startswith("After 3 epochs: The embedding has collapsed:") and sentence.endswith(".")
+    assert "against a margin of 1" in sentence and "SemiHardNegative" in sentence and "\n" not in sentence
+    with tensorboard(tmp_path) as server:
+        tags = server.wait_for(lambda: server.json("plugin/text/tags").get("run/version_0"))
+        assert "diagnosis/collapsed/text_summary" in tags
+        assert "val_embedding/spread" in server.json("plugin/scalars/tags")["run/version_0"]
+
+
+@pytest.mark.parametrize(
+    "loss", [TripletMarginLoss(0.2), TripletSoftMarginLoss()], ids=lambda loss: type(loss).__name__
+)
+def test_a_point_apart_from_zero_is_a_collapse_too(tmp_path, loss):
+    network = Blind(embedding_dim=4)
+    network.build((1, 6, 4))
+    nn.init.ones_(network.layers[1].bias)
+    nn.init.normal_(network.layers[1].weight, std=1e-4)
+    assert set(diagnosed(tmp_path, module(network, loss, lr=0.0))) == {"collapsed"}
+
+
+def test_a_collapse_under_a_classifier_is_named(tmp_path):
+    model = ClassificationModule(Linear(zero=True), SoftmaxLoss(), lambda p: torch.optim.SGD(p, lr=0.0))
+    assert set(diagnosed(tmp_path, model)) == {"collapsed"}
+
+
+def test_no_active_triplets_left_is_named(tmp_path):
+    named = diagnosed(tmp_path, module(Corners(4), TripletMarginLoss(0.1)))
+    assert set(named) == {"nothing_active"}
+    assert named["nothing_active"].startswith("No active pairs or triplets are left")
+
+
+def test_a_line_in_many_dimensions_is_named():
+    embeddings = torch.randn(60, 1) * torch.ones(1, 8) + 1e-3 * torch.randn(60, 8)
+    labels = torch.arange(60) % 6
+    health = health_of(embeddings, labels, torch.cdist(embeddings, embeddings))
+    seen = Observation(health, dimensions=8, classes=6, scale=1.0, loss=0.5, active=0.5)
+    assert "it uses 1.0" in few_dimensions(seen)
+    assert few_dimensions(seen._replace(classes=2)) is None  # two classes need no more than a line
+    spread = torch.randn(60, 8)
+    assert few_dimensions(seen._replace(health=health_of(spread, labels, torch.cdist(spread, spread)))) is None
+
+
+def test_a_divergence_is_named_at_once(tmp_path):
+    callback = CollapseDiagnosis()
+    model = EmbeddingModule(NotFinite(), TripletMarginLoss(), lambda p: torch.optim.SGD(p, lr=0.0), metrics=[])
+    trainer(tmp_path, [callback]).fit(model, datamodule=Quarters())
+    assert set(callback.named) == {"diverged"}
+
+
+def test_a_condition_that_ceases_is_told(tmp_path, caplog):
+    class Recovers(Blind):
+        def forward(self, inputs):
+            return super().forward(inputs) * (1e-6 if run.current_epoch < 3 else 10.0)
+
+    run = trainer(tmp_path, [CollapseDiagnosis()], max_epochs=7)
+    with caplog.at_level("INFO", logger="lightning.pytorch.metric_lightning"):
+        run.fit(module(Recovers(), lr=0.0), datamodule=Quarters())
+    said = [record.message for record in caplog.records if record.name == "lightning.pytorch.metric_lightning"]
+    assert [sentence.split(":")[0] for sentence in said] == ["After 3 epochs", "After 6 epochs"]
+    assert said[1] == "After 6 epochs: no longer collapsed."
+
+
+def test_a_healthy_run_is_silent(tmp_path):
+    assert diagnosed(tmp_path, module(Linear(3)), max_epochs=8) == {}
+
+
+def real_run(tmp_path, miner, epochs: int, seed: int) -> dict[str, str]:
+    torch.manual_seed(seed)
+    model = EmbeddingModule(
+        EmbeddingNet(embedding_dim=2),
+        TripletMarginLoss(1.0, miner=miner),
+        lambda parameters: torch.optim.Adam(parameters, lr=1e-3, weight_decay=1e-4),
+    )
+    data = MNIST5k(
+        BalancedBatches(n_classes=10, n_samples=25), SampleSplit(validation_size=400, test_size=3600), seed=seed
+    )
+    callback = CollapseDiagnosis()
+    logger = TensorBoardLogger(tmp_path, name="run", version=seed, default_hp_metric=False)
+    trainer(tmp_path, [callback], max_epochs=epochs, logger=logger).fit(model, datamodule=data)
+    return callback.named
+
+
+@pytest.mark.slow
+def test_the_hardest_negatives_collapse_on_mnist_and_random_hard_ones_do_not(tmp_path):
+    assert set(real_run(tmp_path, HardestNegative(), epochs=8, seed=0)) == {"collapsed"}
+    assert real_run(tmp_path, RandomHardNegative(), epochs=8, seed=1) == {}
+
+
+def test_measures_against_loops():
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.tensor([0, 1, 2, 0, 1, 2, 0, 0])
+    embeddings = torch.randn(8, 3, generator=generator, dtype=torch.float64) + labels[:, None]
+    distances = torch.cdist(embeddings, embeddings)
+    found = health_of(embeddings, labels, distances)
+    mean = embeddings.mean(0)
+    positive, negative = [], []
+    for i in range(8):
+        for j in range(i):
+            (positive if labels[i] == labels[j] else negative).append(float((embeddings[i] - embeddings[j]).norm()))
+    assert found.norm == pytest.approx(math.sqrt(sum(float(e @ e) for e in embeddings) / 8))
+    total = sum(float((e - mean) @ (e - mean)) for e in embeddings) / 8
+    assert found.spread == pytest.approx(math.sqrt(total))
+    centres = [embeddings[labels == k].mean(0) for k in range(3)]
+    between = sum(float((centres[k] - mean) @ (centres[k] - mean)) for k in labels.tolist()) / 8
+    assert found.class_share == pytest.approx(between / total)
+    assert found.positive_distance == pytest.approx(sum(positive) / len(positive))
+    assert found.negative_distance == pytest.approx(sum(negative) / len(negative))
+    wrong = sum((p > n) + 0.5 * (p == n) for p in positive for n in negative)
+    assert found.overlap == pytest.approx(wrong / len(positive) / len(negative))
+    covariance = (embeddings - mean).T @ (embeddings - mean)
+    values = [math.sqrt(value) for value in torch.linalg.eigvalsh(covariance).tolist()]
+    shares = [value / sum(values) for value in values]
+    assert found.effective_rank == pytest.approx(math.exp(-sum(s * math.log(s) for s in shares)))
+    counts = [0] * 8
+    for i in range(8):
+        for j in sorted((j for j in range(8) if j != i), key=lambda j: float(distances[i, j]))[:5]:
+            counts[j] += 1
+    mean_count = sum(counts) / 8
+    second, third = (sum((c - mean_count) ** k for c in counts) / 8 for k in (2, 3))
+    assert found.hubness == pytest.approx(third / second**1.5)
+
+
+def test_measures_of_degenerate_sets_are_nan_not_errors():
+    for embeddings, labels in ((torch.zeros(3, 2), torch.tensor([0, 0, 1])), (torch.ones(1, 2), torch.tensor([0]))):
+        found = health_of(embeddings, labels, torch.cdist(embeddings, embeddings))
+        assert found.spread == 0 and math.isnan(found.effective_rank) and math.isnan(found.hubness)
+    assert math.isnan(health_of(torch.randn(4, 2), torch.zeros(4).long(), torch.rand(4, 4)).overlap)
+
+
+@pytest.mark.parametrize("bad", [{"patience": 0}, {"max_points": 1}])
+def test_bad_arguments_are_named(bad):
+    with pytest.raises(ValueError, match=f"{next(iter(bad))} must be at least"):
+        CollapseDiagnosis(**bad)
+
+
+def test_another_kind_of_module_is_refused_in_one_sentence(tmp_path):
+    class Other(LightningModule):
+        pass
+
+    with pytest.raises(ValueError, match="CollapseDiagnosis needs a MetricModule.*got Other"):
+        CollapseDiagnosis().setup(None, Other(), "fit")
