@@ -75,9 +75,7 @@ def signal_to_noise(x: Tensor, y: Tensor) -> Tensor:
     return (noise - noise.mean()).square().mean() / variance
 
 
-def signal_to_noise_contrastive(
-    loss: Any, x: Tensor, labels: Tensor, references: References, pairs: Pairs
-) -> Tensor:
+def signal_to_noise_contrastive(loss: Any, x: Tensor, labels: Tensor, references: References, pairs: Pairs) -> Tensor:
     positive, negative, means = [], [], []
     for a in range(len(x)):
         row = [signal_to_noise(x[a], y) for y in references.embeddings]

@@ -50,7 +50,8 @@ def cosine_distances(x: Tensor, y: Tensor) -> Tensor:
         >>> cosine_distances(torch.tensor([[2.0, 0.0]]), torch.tensor([[1.0, 0.0], [0.0, 3.0], [0.0, 0.0]]))
         tensor([[0., 1., 1.]])
     """
-    return torch.addmm(x.new_ones(1, 1), unit_rows(x), unit_rows(y).T, alpha=-1)
+    unit = unit_rows(x)
+    return torch.addmm(x.new_ones(1, 1), unit, (unit if y is x else unit_rows(y)).T, alpha=-1)
 
 
 def dot_product_distances(x: Tensor, y: Tensor) -> Tensor:

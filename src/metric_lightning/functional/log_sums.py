@@ -13,6 +13,8 @@ from torch.nn.functional import softplus
 from metric_lightning.functional.pairs import positive_slots
 from metric_lightning.types import Pairs
 
+_SMALL = 2**13  # elements up to which a pass over all columns is cheaper than finding the positives
+
 
 def masked_logsumexp(values: Tensor, mask: Tensor, scale: float = 1.0) -> Tensor:
     """Return log sum_{j in mask} exp(scale values_j) of each row (N,); an empty row has -inf, with zero gradient.
@@ -53,6 +55,8 @@ def positive_logsumexp(values: Tensor, positive: Tensor, scale: float = 1.0) -> 
         >>> positive_logsumexp(torch.tensor([[0.0, 0.0, 5.0]]), torch.tensor([[True, True, False]]))
         tensor([0.6931])
     """
+    if values.numel() <= _SMALL:
+        return masked_logsumexp(values, positive, scale)
     return masked_logsumexp(*positive_values(values, positive), scale)
 
 
@@ -90,13 +94,14 @@ class _MaskedLogSumExp(torch.autograd.Function):
             ctx.save_for_backward(torch.zeros_like(values))
             return values.new_full((len(values),), -torch.inf)
         shares = values.masked_fill(~mask, -torch.inf if scale > 0 else torch.inf)
+        largest = torch.finfo(values.dtype).max
         top = shares.amax(dim=1, keepdim=True) if scale > 0 else shares.amin(dim=1, keepdim=True)
-        top = top.masked_fill_(top.isinf(), 0)
-        shares.sub_(top)
+        shares.sub_(top.clamp_(-largest, largest))
         if scale != 1.0:
             shares.mul_(scale)
+        # The largest adds exp(0): a sum is 0, of nothing, or at least 1.
         sums = shares.exp_().sum(dim=1, keepdim=True)
-        shares.mul_(scale / sums.masked_fill(sums == 0, 1))
+        shares.mul_(scale / sums.clamp_min(1))
         ctx.save_for_backward(shares)
         return (sums.log() + top * scale).squeeze(1)
 

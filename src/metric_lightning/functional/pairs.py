@@ -64,10 +64,7 @@ def positive_slots(positive: Tensor) -> tuple[Tensor, Tensor]:
     """
     anchor, column = positive.nonzero(as_tuple=True)
     counts = torch.bincount(anchor, minlength=len(positive))
-    slot = torch.arange(len(anchor), device=anchor.device) - (counts.cumsum(0) - counts)[anchor]
     slots = int(counts.max()) if len(counts) else 0
-    columns = column.new_zeros(len(positive), slots)
-    filled = positive.new_zeros(len(positive), slots)
-    columns[anchor, slot] = column
-    filled[anchor, slot] = True
-    return columns, filled
+    filled = torch.arange(slots, device=anchor.device) < counts[:, None]
+    # Both go by rows, and within a row from left to right.
+    return column.new_zeros(filled.shape).masked_scatter_(filled, column), filled

@@ -73,9 +73,7 @@ class AngularLoss(PairwiseLoss):
         """Raise TypeError: the formula needs the positives' own distances as well, see `block_terms`."""
         raise TypeError("AngularLoss can't be computed from the anchors' distances alone; call block_terms")
 
-    def _ratio(
-        self, distances: Tensor, others: Tensor, pairs: Pairs, places: tuple[Tensor, Tensor, Tensor]
-    ) -> Ratio:
+    def _ratio(self, distances: Tensor, others: Tensor, pairs: Pairs, places: tuple[Tensor, Tensor, Tensor]) -> Ratio:
         anchor, positive, row = places
         t = math.tan(math.radians(self.angle)) ** 2
         # exp(4 t s) but for a factor exp(4 t), which comes back as 8 t below.

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from metric_lightning.distances import CosineDistance, Distance
 from metric_lightning.functional.log_sums import positive_values
+from metric_lightning.functional.pairs import row_counts
 from metric_lightning.functional.soft_histogram import cumulative_histograms
 from metric_lightning.losses.averages import average_anchors
 from metric_lightning.losses.base import PairwiseLoss, check_positive
@@ -56,7 +57,7 @@ class FastAPLoss(PairwiseLoss):
         positions = distances * (self.bins / self.largest_distance)
         positive = cumulative_histograms(*positive_values(positions, pairs.positive), self.bins)
         every = cumulative_histograms(positions, pairs.positive | pairs.negative, self.bins)
-        count = pairs.positive.sum(dim=1, dtype=distances.dtype)
+        count = row_counts(pairs.positive, distances.dtype)
         steps = positive.diff(dim=1, prepend=positive.new_zeros(len(positive), 1))
         precision = positive / every.masked_fill(every == 0, 1)
         costs = 1 - (steps * precision).sum(dim=1) / count.clamp_min(1)

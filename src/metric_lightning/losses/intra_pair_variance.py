@@ -8,6 +8,7 @@ from torch import Tensor
 from metric_lightning.distances import CosineDistance, Distance
 from metric_lightning.functional.hinges import squared_hinge_sums
 from metric_lightning.functional.log_sums import positive_values
+from metric_lightning.functional.pairs import row_counts
 from metric_lightning.losses.base import PairwiseLoss, check_positive
 from metric_lightning.miners.base import PairMiner
 from metric_lightning.relevance import Relevance
@@ -56,15 +57,14 @@ class IntraPairVarianceLoss(PairwiseLoss):
         pairs = pairs if self.miner is None else self.miner(distances.detach(), pairs)
         similarities = self.distance.similarity(distances)
         chosen, filled = positive_values(similarities, pairs.positive)
-        low = (1 - self.positive_tolerance) * _mean(chosen, filled)
-        high = (1 + self.negative_tolerance) * _mean(similarities, pairs.negative)
+        positives, negatives = (row_counts(mask, distances.dtype) for mask in (filled, pairs.negative))
+        low = (1 - self.positive_tolerance) * _mean(chosen, filled, positives)
+        high = (1 + self.negative_tolerance) * _mean(similarities, pairs.negative, negatives)
         return {
-            "positive": Ratio(squared_hinge_sums(low - chosen, filled), filled.sum(dim=1, dtype=low.dtype)),
-            "negative": Ratio(
-                squared_hinge_sums(similarities - high, pairs.negative), pairs.negative.sum(dim=1, dtype=high.dtype)
-            ),
+            "positive": Ratio(squared_hinge_sums(low - chosen, filled), positives),
+            "negative": Ratio(squared_hinge_sums(similarities - high, pairs.negative), negatives),
         }
 
 
-def _mean(values: Tensor, mask: Tensor) -> Tensor:
-    return values.masked_fill(~mask, 0).sum() / mask.sum().clamp_min(1)
+def _mean(values: Tensor, mask: Tensor, counts: Tensor) -> Tensor:
+    return values.masked_fill(~mask, 0).sum() / counts.sum().clamp_min(1)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from metric_lightning.distances import Distance
 from metric_lightning.functional.hinges import hinge_sums
 from metric_lightning.functional.log_sums import positive_values
+from metric_lightning.functional.pairs import row_counts
 from metric_lightning.losses.averages import check_choice
 from metric_lightning.losses.base import PairwiseLoss, check_positive
 from metric_lightning.losses.class_weights import check_labels
@@ -123,12 +124,10 @@ class MarginLoss(PairwiseLoss):
         chosen, filled = positive_values(distances, pairs.positive)
         far, number_far = hinge_sums(chosen - (nearest - 2 * self.margin), filled)
         near, number_near = hinge_sums(nearest - distances, pairs.negative)
-        every = filled.sum(dim=1, dtype=far.dtype) + pairs.negative.sum(dim=1, dtype=far.dtype)
+        every = filled.sum(dim=1, dtype=far.dtype) + row_counts(pairs.negative, far.dtype)
         return far + near, number_far + number_near, every
 
-    def _of_triplets(
-        self, distances: Tensor, triplets: Triplets, boundary: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _of_triplets(self, distances: Tensor, triplets: Triplets, boundary: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         anchor, positive, negative = triplets
         far = (distances[anchor, positive] - boundary[anchor] + self.margin).clamp_min(0)
         near = (boundary[anchor] - distances[anchor, negative] + self.margin).clamp_min(0)

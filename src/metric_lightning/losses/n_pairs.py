@@ -63,12 +63,13 @@ class NPairsLoss(PairwiseLoss):
         if labels.ndim != 1:
             raise ValueError(f"NPairsLoss: one_pair_per_class needs labels (N,), got shape {tuple(labels.shape)}")
         if references is None:
-            references = References(embeddings, labels, torch.arange(len(labels), device=labels.device))
-        anchors, columns = first_pairs(labels, references)
-        chosen = References(references.embeddings[columns], references.labels[columns])
+            references, (anchors, columns) = References(embeddings, labels), first_two(labels)
+        else:
+            anchors, columns = first_pairs(labels, references)
+        chosen = References(references.embeddings.index_select(0, columns), references.labels[columns])
         if pairs is not None:
             pairs = Pairs(pairs.positive[anchors][:, columns], pairs.negative[anchors][:, columns])
-        return super().terms(embeddings[anchors], labels[anchors], chosen, pairs)
+        return super().terms(embeddings.index_select(0, anchors), labels[anchors], chosen, pairs)
 
     def block_terms(self, x: Tensor, y: Tensor, labels: Tensor, pairs: Pairs) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums, of the regulariser too."""
@@ -82,6 +83,19 @@ class NPairsLoss(PairwiseLoss):
         """Return each anchor's share (N,) of the sums."""
         pairs = pairs if self.miner is None else self.miner(distances.detach(), pairs)
         return {"pairs": average_pairs(*tuplet_costs(self.distance.similarity(distances), pairs, scale=1.0))}
+
+
+def first_two(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the first and the second row of each class that has two; one sort.
+
+    Example:
+        >>> first_two(torch.tensor([0, 1, 0, 0, 1, 2]))
+        (tensor([0, 1]), tensor([2, 4]))
+    """
+    ordered, order = labels.sort(stable=True)
+    first = ordered.diff(prepend=ordered[:1] - 1) != 0
+    pair = (first[:-1] & ~first[1:]).nonzero()[:, 0]
+    return order[pair], order[pair + 1]
 
 
 def first_pairs(labels: Tensor, references: References) -> tuple[Tensor, Tensor]:
@@ -102,6 +116,4 @@ def first_pairs(labels: Tensor, references: References) -> tuple[Tensor, Tensor]
 
 def _first_of_each(labels: Tensor) -> Tensor:
     ordered, order = labels.sort(stable=True)
-    first = torch.ones_like(ordered, dtype=torch.bool)
-    first[1:] = ordered[1:] != ordered[:-1]
-    return order[first]
+    return order[ordered.diff(prepend=ordered[:1] - 1) != 0]

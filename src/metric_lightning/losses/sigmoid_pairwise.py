@@ -12,6 +12,7 @@ from torch.nn.functional import softplus
 
 from metric_lightning.distances import CosineDistance, Distance
 from metric_lightning.functional.log_sums import log_one_plus_exp, positive_values
+from metric_lightning.functional.pairs import row_counts
 from metric_lightning.losses.averages import check_choice
 from metric_lightning.losses.base import PairwiseLoss, check_positive
 from metric_lightning.miners.base import PairMiner
@@ -73,7 +74,7 @@ class SigmoidPairwiseLoss(PairwiseLoss):
         chosen, filled = positive_values(scores, pairs.positive)
         missed = log_one_plus_exp(chosen.neg().masked_fill(~filled, -torch.inf)).sum(dim=1)
         false: Tensor = _SoftplusSums.apply(scores, pairs.negative)
-        count = filled.sum(dim=1, dtype=scores.dtype) + pairs.negative.sum(dim=1, dtype=scores.dtype)
+        count = filled.sum(dim=1, dtype=scores.dtype) + row_counts(pairs.negative, scores.dtype)
         return {"pairs": Ratio(missed + false, count if self.average == "pairs" else count.sign())}
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from metric_lightning.distances import Distance, SignalToNoiseDistance
 from metric_lightning.functional.hinges import hinge_sums
 from metric_lightning.functional.log_sums import positive_values
+from metric_lightning.functional.pairs import row_counts
 from metric_lightning.losses.averages import check_choice
 from metric_lightning.losses.base import PairwiseLoss, check_positive
 from metric_lightning.miners.base import PairMiner
@@ -76,7 +77,7 @@ class SignalToNoiseContrastiveLoss(PairwiseLoss):
         far, far_count = hinge_sums(chosen - self.positive_margin, filled)
         near, near_count = hinge_sums(self.margin - distances, pairs.negative)
         if self.average != "active":
-            far_count, near_count = (mask.sum(dim=1, dtype=far.dtype) for mask in (filled, pairs.negative))
+            far_count, near_count = (row_counts(mask, far.dtype) for mask in (filled, pairs.negative))
         if self.average == "pairs":
             return {"pairs": Ratio(far + near, far_count + near_count)}
         return {"positive": Ratio(far, far_count), "negative": Ratio(near, near_count)}

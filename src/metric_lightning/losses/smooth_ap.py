@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from metric_lightning.distances import CosineDistance, Distance
+from metric_lightning.functional.pairs import row_counts
 from metric_lightning.functional.smooth_ranks import smooth_precision_sums
 from metric_lightning.losses.averages import average_anchors
 from metric_lightning.losses.base import PairwiseLoss, check_positive
@@ -51,7 +52,7 @@ class SmoothAPLoss(PairwiseLoss):
         """Return each anchor's share (N,) of the sums."""
         similarities, positive = self.distance.similarity(distances), pairs.positive
         valid = positive | pairs.negative
-        number = positive.sum(dim=1, dtype=distances.dtype)
+        number = row_counts(positive, distances.dtype)
         counted = number > 0
         if self.count_anchor:
             similarities = torch.cat([similarities, torch.ones_like(similarities[:, :1])], dim=1)

@@ -65,5 +65,4 @@ class SupervisedContrastiveLoss(PairwiseLoss):
         else:
             pulled = masked_logsumexp(positives, filled, 1 / self.temperature) - counts.log()
         others = masked_logsumexp(similarities, pairs.positive | pairs.negative, 1 / self.temperature)
-        counted = counts > 0
-        return {"anchors": average_anchors(others.masked_fill(~counted, 0) - pulled.masked_fill(~counted, 0), counted)}
+        return {"anchors": average_anchors(others - pulled, counts > 0)}
