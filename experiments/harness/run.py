@@ -32,9 +32,11 @@ class Run:
 
     @property
     def key(self) -> str:
-        """Return a hash of what makes the result: the file's content (comments left out), settings, seed, version."""
+        """Return a hash of what makes the result: the file's content (comments left out) with settings, seed, version."""
         content = yaml.safe_load(self.config.read_text(encoding="utf-8"))
-        whole = json.dumps([content, sorted(self.settings), self.seed, __version__], sort_keys=True, default=str)
+        for key, value in self.settings:
+            _put(content, key.split("."), yaml.safe_load(value))
+        whole = json.dumps([content, self.seed, __version__], sort_keys=True, default=str)
         return hashlib.sha256(whole.encode()).hexdigest()[:8]
 
     @property
@@ -58,3 +60,11 @@ class Run:
         """Return what the finished run has written; None before that."""
         path = self.folder / "result.json"
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _put(content: dict[str, Any], path: list[str], value: Any) -> None:
+    for name in path[:-1]:
+        if not isinstance(content.get(name), dict):
+            content[name] = {}
+        content = content[name]
+    content[path[-1]] = value

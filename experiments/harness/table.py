@@ -120,4 +120,5 @@ def _machine() -> str:
 
 
 def figure_name(figure: str) -> str:
+    """Return what a reader calls a figure."""
     return _NAMES.get(figure, figure.replace("_", " "))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from experiments.harness.budget import Budget
+from metric_lightning.callbacks.best_checkpoint import BestCheckpoint
 from metric_lightning.callbacks.collapse_diagnosis import CollapseDiagnosis
 from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.callbacks.run_summary import as_json
@@ -39,12 +40,11 @@ def train(folder: Path, arguments: list[str]) -> None:
 
 
 def _result(cli: MetricCLI) -> dict[str, Any]:
-    found = {type(callback): callback for callback in cli.trainer.callbacks}
-    budget, diagnosis = found[Budget], found[CollapseDiagnosis]
+    found: dict[type, Any] = {type(callback): callback for callback in vars(cli.trainer)["callbacks"]}
+    budget, diagnosis, checkpoint = found[Budget], found[CollapseDiagnosis], found[BestCheckpoint]
     validation: dict[str, float] = {}
     for metric in cli.model.metrics:
         validation |= metric.evaluate(cli.model.evaluated["val"], None)
-    last = (callback for callback in cli.trainer.checkpoint_callbacks)
     return {
         "test": _plain(cli.trainer.callback_metrics, "test/"),
         "validation": validation,
@@ -52,7 +52,7 @@ def _result(cli: MetricCLI) -> dict[str, Any]:
         "seconds": round(budget.seconds, 2),
         "images": budget.images,
         "diagnosis": diagnosis.named,
-        "checkpoint": next(last).best_model_path,
+        "checkpoint": checkpoint.best_model_path,
     }
 
 
