@@ -11,7 +11,7 @@ from torch import Tensor
 
 def own_scores(scores: Tensor, labels: Tensor) -> Tensor:
     """Return each anchor's score of its own class (N,), from scores (N, C) and labels (N,)."""
-    return scores.gather(1, labels[:, None])[:, 0]
+    return scores.gather(1, labels[:, None]).squeeze(1)
 
 
 def class_costs(scores: Tensor, labels: Tensor, own: Tensor | None = None, scale: float = 1.0) -> Tensor:
@@ -45,7 +45,7 @@ class _ClassCosts(torch.autograd.Function):
         logarithms = scaled.log_softmax(dim=1)
         ctx.save_for_backward(logarithms, column)
         ctx.scale, ctx.replaced = scale, own is not None
-        return -logarithms.gather(1, column)[:, 0]
+        return logarithms.gather(1, column).squeeze(1).neg_()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -55,5 +55,5 @@ class _ClassCosts(torch.autograd.Function):
         slopes = logarithms.exp().mul_(weight)
         own = slopes.gather(1, column) - weight
         if ctx.replaced:
-            return slopes.scatter_(1, column, 0), own[:, 0], None, None
+            return slopes.scatter_(1, column, 0), own.squeeze(1), None, None
         return slopes.scatter_(1, column, own), None, None, None

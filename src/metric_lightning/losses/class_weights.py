@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.base import MetricLoss, check_batch
-from metric_lightning.losses.blocks import full_precision
+from metric_lightning.losses.blocks import full_precision, sum_over_blocks
 from metric_lightning.types import Pairs, Ratio, References
 
 
@@ -32,8 +32,18 @@ class ClassWeightLoss(MetricLoss):
         """Make the parameters."""
 
     @abstractmethod
-    def class_terms(self, embeddings: Tensor, labels: Tensor) -> dict[str, Ratio]:
-        """Return each anchor's share (N,) of total and count, from float32 embeddings (N, D)."""
+    def prepare(self) -> tuple[Tensor, ...]:
+        """Return what is worked out from the parameters once for all anchors, first the weights (..., D), float32.
+
+        None of it is made from another: blocks of rows differentiate by each, and go no further back.
+        """
+
+    @abstractmethod
+    def class_terms(self, embeddings: Tensor, labels: Tensor, prepared: tuple[Tensor, ...]) -> dict[str, Ratio]:
+        """Return each anchor's share (N,) of total and count, from float32 embeddings (N, D) and `prepare()`.
+
+        It depends on no parameter but through `prepared`.
+        """
 
     def build_if_sized(self) -> None:
         """Build at once where both sizes were given; called at the end of a constructor."""
@@ -74,9 +84,17 @@ class ClassWeightLoss(MetricLoss):
             sizes = f"embeddings have {embeddings.shape[1]} dimensions, the weights {self.embedding_dim}"
             raise ValueError(f"{type(self).__name__}: {sizes}")
         check_labels(self, labels, int(self.num_classes or 0))
+        labels = labels.long()
         with torch.autocast(embeddings.device.type, enabled=False):
-            shares = self.class_terms(full_precision(embeddings), labels.long())
-            return {name: Ratio(part.total.sum(), part.count.sum()) for name, part in shares.items()}
+            prepared = self.prepare()
+
+        def block(x: Tensor, _: Tensor, start: int) -> dict[str, Ratio]:
+            return self.class_terms(x, labels[start : start + len(x)], prepared)
+
+        # The columns only tell how many scores each anchor has.
+        columns = embeddings.new_empty(prepared[0].numel() // embeddings.shape[1], 0)
+        rows = None if self.row_wise else max(1, len(embeddings))
+        return sum_over_blocks(block, embeddings, columns, prepared, rows)
 
 
 class CosineClassLoss(ClassWeightLoss):
@@ -90,10 +108,13 @@ class CosineClassLoss(ClassWeightLoss):
     def cosine_costs(self, cosines: Tensor, labels: Tensor) -> Tensor:
         """Return each anchor's cost (N,), from cosines (N, C)."""
 
-    def class_terms(self, embeddings: Tensor, labels: Tensor) -> dict[str, Ratio]:
+    def prepare(self) -> tuple[Tensor, ...]:
+        """Return the weights as unit vectors (C, D)."""
+        return (unit_rows(full_precision(self.weight)),)
+
+    def class_terms(self, embeddings: Tensor, labels: Tensor, prepared: tuple[Tensor, ...]) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums."""
-        cosines = unit_rows(embeddings) @ unit_rows(full_precision(self.weight)).T
-        costs = self.cosine_costs(cosines, labels)
+        costs = self.cosine_costs(unit_rows(embeddings) @ prepared[0].T, labels)
         return {"classes": Ratio(costs, torch.ones_like(costs))}
 
 

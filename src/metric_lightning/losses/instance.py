@@ -7,14 +7,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from metric_lightning.distances import CosineDistance
 from metric_lightning.functional.class_costs import class_costs
-from metric_lightning.functional.log_sums import log_one_plus_exp, masked_logsumexp
-from metric_lightning.losses.base import PairwiseLoss, check_positive
-from metric_lightning.losses.blocks import full_precision
+from metric_lightning.functional.slopes import with_slopes
+from metric_lightning.functional.unit_rows import unit_rows
+from metric_lightning.losses.base import MetricLoss, check_batch, check_positive
+from metric_lightning.losses.blocks import full_precision, sum_over_blocks
 from metric_lightning.losses.class_weights import ClassWeightLoss, random_directions
-from metric_lightning.relevance import Relevance
-from metric_lightning.types import Pairs, Ratio
+from metric_lightning.types import Pairs, Ratio, References
 
 
 class InstanceLoss(ClassWeightLoss):
@@ -46,23 +45,27 @@ class InstanceLoss(ClassWeightLoss):
         """Make the weights (C, D), in random directions."""
         self.weight = random_directions(num_classes, embedding_dim)
 
-    def class_terms(self, embeddings: Tensor, labels: Tensor) -> dict[str, Ratio]:
+    def prepare(self) -> tuple[Tensor, ...]:
+        """Return the weights (C, D)."""
+        return (full_precision(self.weight),)
+
+    def class_terms(self, embeddings: Tensor, labels: Tensor, prepared: tuple[Tensor, ...]) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums."""
-        costs = class_costs(linear(embeddings, full_precision(self.weight)), labels)
+        costs = class_costs(linear(embeddings, prepared[0]), labels)
         return {"classes": Ratio(costs, torch.ones_like(costs))}
 
 
-class BatchInstanceLoss(PairwiseLoss):
+class BatchInstanceLoss(MetricLoss):
     """-log [exp(g cos(x, x)) / sum_z exp(g cos(x, z))], z over the batch, the mean over anchors.
 
     The authors' later code, without labels and weights: each sample is its own class. It only pushes samples apart,
     as a regulariser beside another loss (`WeightedSum`); alone it undoes classes, whose samples are pushed apart too.
 
-    cos(x, x) is 1, so the cost is log(1 + sum_{z != x} exp(g (cos(x, z) - 1))); 0 for an anchor without other columns.
+    cos(x, x) is 1, so the cost is log(1 + sum_{z != x} exp(g (cos(x, z) - 1))). An anchor without other columns does
+    not count; where pairs are given, neither do columns in neither mask.
 
     Args:
         scale: g > 0.
-        relevance: pairs in neither of its masks are left out; None: equal labels, which leaves out none.
         block_size: rows at a time, see `PairwiseLoss`.
 
     Example:
@@ -70,12 +73,41 @@ class BatchInstanceLoss(PairwiseLoss):
         tensor(0.6931)
     """
 
-    def __init__(self, scale: float = 64.0, relevance: Relevance | None = None, block_size: int | None = None):
-        super().__init__(CosineDistance(), None, relevance, block_size)
+    def __init__(self, scale: float = 64.0, block_size: int | None = None):
+        super().__init__()
+        if block_size is not None and block_size < 1:
+            raise ValueError(f"BatchInstanceLoss: block_size must be at least 1 or None, got {block_size}")
         self.scale = check_positive(self, "scale", scale)
+        self.block_size = block_size
 
-    def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
-        """Return each anchor's share (N,) of the sums."""
-        others = pairs.positive | pairs.negative
-        costs = log_one_plus_exp(masked_logsumexp(distances, others, -self.scale))
-        return {"instances": Ratio(costs, others.any(dim=1).to(costs.dtype))}
+    def terms(
+        self, embeddings: Tensor, labels: Tensor, references: References | None = None, pairs: Pairs | None = None
+    ) -> dict[str, Ratio]:
+        """Return the parts of the loss, see `MetricLoss.terms`; labels are not looked at."""
+        if references is None:
+            references = References(embeddings, labels, torch.arange(len(embeddings), device=embeddings.device))
+        check_batch(embeddings, labels, references)
+        own = references.own
+        with torch.autocast(embeddings.device.type, enabled=False):
+            anchors = unit_rows(full_precision(embeddings))
+            same = references.embeddings is embeddings
+            columns = anchors if same else unit_rows(full_precision(references.embeddings))
+            scaled = anchors * self.scale
+
+        def block(x: Tensor, y: Tensor, start: int) -> dict[str, Ratio]:
+            part = slice(start, start + len(x))
+            scores = x @ y.T
+            shares = (scores.detach() - self.scale).exp_()  # no cosine is above 1: nothing overflows
+            if pairs is not None:
+                others = pairs.positive[part] | pairs.negative[part]
+                shares.masked_fill_(~others, 0)
+                counted = others.any(dim=1).to(x.dtype)
+            else:
+                if own is not None:
+                    shares.scatter_(1, own[part, None], 0)
+                counted = x.new_full((len(x),), float(len(y) > (own is not None)))
+            sums = shares.sum(dim=1)
+            slopes = shares.div_((1 + sums)[:, None])
+            return {"instances": Ratio(with_slopes(sums.log1p(), slopes, scores), counted)}
+
+        return sum_over_blocks(block, scaled, columns, (), self.block_size)

@@ -105,11 +105,16 @@ class LargeMarginSoftmaxLoss(ClassWeightLoss):
         """Make the weights (C, D), in random directions."""
         self.weight = random_directions(num_classes, embedding_dim)
 
-    def class_terms(self, embeddings: Tensor, labels: Tensor) -> dict[str, Ratio]:
-        """Return each anchor's share (N,) of the sums."""
+    def prepare(self) -> tuple[Tensor, ...]:
+        """Return the weights (C, D) and their lengths (C,)."""
         weight = full_precision(self.weight)
+        return weight.view_as(weight), weight.norm(dim=1)
+
+    def class_terms(self, embeddings: Tensor, labels: Tensor, prepared: tuple[Tensor, ...]) -> dict[str, Ratio]:
+        """Return each anchor's share (N,) of the sums."""
+        weight, weight_lengths = prepared
         scores = embeddings @ weight.T
-        lengths = embeddings.norm(dim=1) * weight.norm(dim=1).index_select(0, labels)
+        lengths = embeddings.norm(dim=1) * weight_lengths.index_select(0, labels)
         own = widen_own_scores(scores, labels, lengths, self.margin, self.blend)
         costs = class_costs(scores, labels, own, self.scale)
         return {"classes": Ratio(costs, torch.ones_like(costs))}

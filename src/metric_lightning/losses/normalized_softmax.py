@@ -8,11 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from metric_lightning.functional.class_costs import class_costs
+from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.base import check_positive
-from metric_lightning.losses.class_weights import CosineClassLoss
+from metric_lightning.losses.blocks import full_precision
+from metric_lightning.losses.class_weights import ClassWeightLoss, random_directions
+from metric_lightning.types import Ratio
 
 
-class NormalizedSoftmaxLoss(CosineClassLoss):
+class NormalizedSoftmaxLoss(ClassWeightLoss):
     """-log softmax(cos / T)[label], the mean over anchors.
 
     Angles to class weights train what retrieval by angle uses: a strong, simple start for class labels. It fails with
@@ -47,8 +50,16 @@ class NormalizedSoftmaxLoss(CosineClassLoss):
         self.log_scale = nn.Parameter(start) if learn_temperature else None
         self.build_if_sized()
 
-    def cosine_costs(self, cosines: Tensor, labels: Tensor) -> Tensor:
-        """Return each anchor's cost (N,)."""
-        if self.log_scale is None:
-            return class_costs(cosines, labels, scale=1.0 / self.temperature)
-        return class_costs(cosines * self.log_scale.exp(), labels)
+    def make_weights(self, num_classes: int, embedding_dim: int) -> None:
+        """Make the weights (C, D), in random directions."""
+        self.weight = random_directions(num_classes, embedding_dim)
+
+    def prepare(self) -> tuple[Tensor, ...]:
+        """Return the weights (C, D) with length 1 / T."""
+        scale = 1 / self.temperature if self.log_scale is None else full_precision(self.log_scale).exp()
+        return (unit_rows(full_precision(self.weight)) * scale,)
+
+    def class_terms(self, embeddings: Tensor, labels: Tensor, prepared: tuple[Tensor, ...]) -> dict[str, Ratio]:
+        """Return each anchor's share (N,) of the sums."""
+        costs = class_costs(unit_rows(embeddings) @ prepared[0].T, labels)
+        return {"classes": Ratio(costs, torch.ones_like(costs))}

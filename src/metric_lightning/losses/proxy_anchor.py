@@ -77,9 +77,13 @@ class ProxyAnchorLoss(ClassWeightLoss):
         """Make the proxies (C, D), in random directions."""
         self.weight = random_directions(num_classes, embedding_dim)
 
-    def class_terms(self, embeddings: Tensor, labels: Tensor) -> dict[str, Ratio]:
+    def prepare(self) -> tuple[Tensor, ...]:
+        """Return the proxies as unit vectors (C, D)."""
+        return (unit_rows(full_precision(self.weight)),)
+
+    def class_terms(self, embeddings: Tensor, labels: Tensor, prepared: tuple[Tensor, ...]) -> dict[str, Ratio]:
         """Return each proxy's share (C,) of the sums."""
-        cosines = unit_rows(full_precision(self.weight)) @ unit_rows(embeddings).T
+        cosines = prepared[0] @ unit_rows(embeddings).T
         same = torch.arange(len(cosines), device=labels.device)[:, None] == labels
         positive, negative = proxy_anchor_costs(cosines, same, self.margin, self.scale)
         present = same.any(dim=1).to(cosines.dtype)

@@ -4,11 +4,12 @@ N anchors, C classes, K centers of each; s (N, K, C) cosines, y the anchor's cla
 paper), g temperature (gamma).
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from metric_lightning.functional.class_costs import class_costs, own_scores
-from metric_lightning.functional.distances import safe_sqrt
 from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.base import check_positive
 from metric_lightning.losses.blocks import full_precision
@@ -23,7 +24,26 @@ def relaxed_similarity(cosines: Tensor, temperature: float = 0.1) -> Tensor:
         >>> relaxed_similarity(torch.tensor([[[1.0], [0.0]]]), temperature=0.1)
         tensor([[1.0000]])
     """
-    return ((cosines / temperature).softmax(dim=1) * cosines).sum(dim=1)
+    result: Tensor = _RelaxedSimilarity.apply(cosines, temperature)
+    return result
+
+
+class _RelaxedSimilarity(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, cosines: Tensor, temperature: float) -> Tensor:
+        shares = (cosines / temperature).softmax(dim=1)
+        similarity = torch.linalg.vecdot(shares, cosines, dim=1)
+        ctx.save_for_backward(cosines, shares, similarity)
+        ctx.temperature = temperature
+        return similarity
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        cosines, shares, similarity = ctx.saved_tensors
+        # dS / ds_k = p_k (1 + (s_k - S) / g)
+        slopes = cosines - similarity[:, None]
+        return slopes.div_(ctx.temperature).add_(1).mul_(shares).mul_(gradient[:, None]), None
 
 
 def center_spread(centers: Tensor) -> Tensor:
@@ -39,9 +59,9 @@ def center_spread(centers: Tensor) -> Tensor:
     number = len(centers)
     classes = centers.transpose(0, 1)
     squared = 2 - 2 * (classes @ classes.mT)
-    noise = 8 * torch.finfo(squared.dtype).eps  # equal centers must be at distance 0
-    apart = safe_sqrt(squared.masked_fill(squared < noise, 0)).triu(diagonal=1)
-    return apart.sum() / max(1, len(classes) * number * (number - 1))
+    equal = squared < 8 * torch.finfo(squared.dtype).eps  # what rounding leaves between equal centers
+    apart = squared.masked_fill(equal, 1).sqrt().masked_fill(equal, 0)
+    return apart.sum() / max(1, 2 * len(classes) * number * (number - 1))
 
 
 class SoftTripleLoss(ClassWeightLoss):
@@ -91,12 +111,16 @@ class SoftTripleLoss(ClassWeightLoss):
         """Make the centers (K, C, D), in random directions."""
         self.weight = random_directions(self.centers, num_classes, embedding_dim)
 
-    def class_terms(self, embeddings: Tensor, labels: Tensor) -> dict[str, Ratio]:
-        """Return each anchor's share (N,) of the sums."""
+    def prepare(self) -> tuple[Tensor, ...]:
+        """Return the centers as unit vectors (K C, D), and the weighted spread."""
         centers = unit_rows(full_precision(self.weight))
-        cosines = (unit_rows(embeddings) @ centers.flatten(0, 1).T).unflatten(1, (self.centers, -1))
+        spread = center_spread(centers) * self.spread_weight if self.spread_weight > 0 else centers.new_zeros(())
+        return centers.flatten(0, 1), spread
+
+    def class_terms(self, embeddings: Tensor, labels: Tensor, prepared: tuple[Tensor, ...]) -> dict[str, Ratio]:
+        """Return each anchor's share (N,) of the sums."""
+        centers, spread = prepared
+        cosines = (unit_rows(embeddings) @ centers.T).unflatten(1, (self.centers, -1))
         similarities = relaxed_similarity(cosines, self.temperature)
         costs = class_costs(similarities, labels, own_scores(similarities, labels) - self.margin, self.scale)
-        if self.spread_weight > 0 and self.centers > 1:
-            costs = costs + self.spread_weight * center_spread(centers)
-        return {"classes": Ratio(costs, torch.ones_like(costs))}
+        return {"classes": Ratio(costs + spread, torch.ones_like(costs))}

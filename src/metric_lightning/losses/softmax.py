@@ -40,8 +40,12 @@ class SoftmaxLoss(ClassWeightLoss):
         layer = nn.Linear(embedding_dim, num_classes, bias=self.use_bias)
         self.weight, self.bias = layer.weight, layer.bias
 
-    def class_terms(self, embeddings: Tensor, labels: Tensor) -> dict[str, Ratio]:
+    def prepare(self) -> tuple[Tensor, ...]:
+        """Return W and b."""
+        found = (self.weight,) if self.bias is None else (self.weight, self.bias)
+        return tuple(full_precision(parameter) for parameter in found)
+
+    def class_terms(self, embeddings: Tensor, labels: Tensor, prepared: tuple[Tensor, ...]) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums."""
-        bias = None if self.bias is None else full_precision(self.bias)
-        costs = class_costs(linear(embeddings, full_precision(self.weight), bias), labels)
+        costs = class_costs(linear(embeddings, *prepared), labels)
         return {"classes": Ratio(costs, torch.ones_like(costs))}

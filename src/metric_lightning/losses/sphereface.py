@@ -56,9 +56,13 @@ class SphereFaceLoss(ClassWeightLoss):
         """Make the weights (C, D), in random directions."""
         self.weight = random_directions(num_classes, embedding_dim)
 
-    def class_terms(self, embeddings: Tensor, labels: Tensor) -> dict[str, Ratio]:
+    def prepare(self) -> tuple[Tensor, ...]:
+        """Return the weights as unit vectors (C, D)."""
+        return (unit_rows(full_precision(self.weight)),)
+
+    def class_terms(self, embeddings: Tensor, labels: Tensor, prepared: tuple[Tensor, ...]) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums."""
-        scores = embeddings @ unit_rows(full_precision(self.weight)).T
+        scores = embeddings @ prepared[0].T
         own = widen_own_scores(scores, labels, embeddings.norm(dim=1), self.margin, self.blend)
         costs = class_costs(scores, labels, own, self.scale)
         return {"classes": Ratio(costs, torch.ones_like(costs))}

@@ -3,6 +3,8 @@
 N anchors, C classes, K sub-centers of each; m margin, s scale.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,40 @@ from metric_lightning.losses.base import check_positive
 from metric_lightning.losses.blocks import full_precision
 from metric_lightning.losses.class_weights import ClassWeightLoss, random_directions
 from metric_lightning.types import Ratio
+
+
+def largest_score(scores: Tensor) -> Tensor:
+    """Return the largest of the K scores (N, K, C) of each class (N, C); of equal ones the first takes the gradient.
+
+    Example:
+        >>> largest_score(torch.tensor([[[1.0], [3.0]]]))
+        tensor([[3.]])
+    """
+    result: Tensor = _LargestScore.apply(scores)
+    return result
+
+
+class _LargestScore(torch.autograd.Function):
+    # Faster than `max(dim=1)`, whose indices take twice the memory of the scores.
+
+    @staticmethod
+    def forward(ctx: Any, scores: Tensor) -> Tensor:
+        largest = scores.amax(dim=1)
+        ctx.save_for_backward(scores, largest)
+        return largest
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        scores, largest = ctx.saved_tensors
+        slopes = torch.empty_like(scores)
+        rest = gradient
+        for k in range(scores.shape[1]):
+            chosen = scores[:, k] == largest
+            torch.mul(rest, chosen, out=slopes[:, k])
+            if k + 1 < scores.shape[1]:
+                rest = rest - slopes[:, k]
+        return slopes
 
 
 class SubCenterArcFaceLoss(ClassWeightLoss):
@@ -60,9 +96,12 @@ class SubCenterArcFaceLoss(ClassWeightLoss):
         """Make the weights (K, C, D): classes side by side, so that the largest of K is a pass over whole rows."""
         self.weight = random_directions(self.sub_centers, num_classes, embedding_dim)
 
-    def class_terms(self, embeddings: Tensor, labels: Tensor) -> dict[str, Ratio]:
+    def prepare(self) -> tuple[Tensor, ...]:
+        """Return the weights as unit vectors (K C, D)."""
+        return (unit_rows(full_precision(self.weight)).flatten(0, 1),)
+
+    def class_terms(self, embeddings: Tensor, labels: Tensor, prepared: tuple[Tensor, ...]) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums."""
-        weight = unit_rows(full_precision(self.weight)).flatten(0, 1)
-        each = (unit_rows(embeddings) @ weight.T).unflatten(1, (self.sub_centers, -1))
-        costs = arcface_costs(each.max(dim=1).values, labels, self.margin, self.scale, self.monotonic)
+        each = (unit_rows(embeddings) @ prepared[0].T).unflatten(1, (self.sub_centers, -1))
+        costs = arcface_costs(largest_score(each), labels, self.margin, self.scale, self.monotonic)
         return {"classes": Ratio(costs, torch.ones_like(costs))}

@@ -115,8 +115,10 @@ def _label_pairs(x: Tensor, labels: Tensor, y: Tensor, others: Tensor, among: bo
     Over a class of n anchors and m references, with means a and b, the sum is
     m sum |x - a|^2 + n sum |y - b|^2 + n m |a - b|^2.
     """
-    found, codes = torch.cat([labels, others]).unique(dim=0, return_inverse=True)
+    found, codes = torch.cat([labels, others]).unique(dim=None if labels.ndim == 1 else 0, return_inverse=True)
     code, other = codes[: len(labels)], codes[len(labels) :]
+    if not among and len(found) == len(labels) and torch.equal(code, other):
+        return (x - y).square().sum(), x.new_tensor(float(len(x)))  # row for row, as the paper has it
     n, a, x_spread = _classes(x, code, len(found))
     m, b, y_spread = _classes(y, other, len(found))
     squared = (m * x_spread + n * y_spread + n * m * (a - b).square().sum(dim=1)).sum()
