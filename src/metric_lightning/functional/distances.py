@@ -86,10 +86,8 @@ def signal_to_noise_distances(x: Tensor, y: Tensor) -> Tensor:
     """
     x = x - x.mean(dim=1, keepdim=True)
     y = y - y.mean(dim=1, keepdim=True)
-    signal = x.square().sum(dim=1, keepdim=True)
-    silent = signal <= tiny(x)
-    noise = squared_euclidean_distances(x, y)
-    return (noise / signal.masked_fill(silent, 1.0)).masked_fill(silent, 0.0)
+    result: Tensor = _SignalToNoise.apply(x, y)
+    return result
 
 
 def safe_sqrt(squared: Tensor) -> Tensor:
@@ -130,7 +128,30 @@ class _Euclidean(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Any:
         x, y, distances = ctx.saved_tensors
         # Where the distance is 0, infinity stands in for it, and the gradient is 0.
-        return _pull(gradient / threshold(distances, 0, torch.inf), x, y, ctx.needs_input_grad)
+        weights = threshold(distances, 0, torch.inf)
+        return _pull(torch.div(gradient, weights, out=weights), x, y, ctx.needs_input_grad)
+
+
+class _SignalToNoise(torch.autograd.Function):
+    """|x - y|^2 / |x|^2 of rows without a mean."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
+        signal = x.square().sum(dim=1, keepdim=True)
+        inverse = signal.masked_fill_(signal <= tiny(x), torch.inf).reciprocal_()
+        distances = _squares(*_centred(x, y)).mul_(inverse)
+        ctx.save_for_backward(x, y, inverse, distances)
+        return distances
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        x, y, inverse, distances = ctx.saved_tensors
+        to_x, to_y = _pull(gradient * (2 * inverse), *_centred(x, y), ctx.needs_input_grad)
+        if to_x is not None:
+            along = torch.linalg.vecdot(gradient, distances)[:, None]
+            to_x.addcmul_(x, along * inverse, value=-2)
+        return to_x, to_y
 
 
 def _centred(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

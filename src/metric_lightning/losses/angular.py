@@ -19,7 +19,7 @@ from metric_lightning.relevance import Relevance
 from metric_lightning.types import Pairs, Ratio
 
 _LARGEST_ANGLE = 60.0
-_ROWS = 2048
+_ROWS = 4096
 
 
 class AngularLoss(PairwiseLoss):
@@ -35,7 +35,7 @@ class AngularLoss(PairwiseLoss):
         average: "pairs": over positive pairs; "anchors": every anchor weighs the same. Only anchors with a negative.
         miner: picks pairs by cosine distance; None: all pairs.
         relevance: what makes a pair positive; None: equal labels.
-        block_size: rows at a time, see `PairwiseLoss`; None: 2048, for smaller blocks repeat work.
+        block_size: rows at a time, see `PairwiseLoss`; None: 4096, for smaller blocks repeat work.
 
     Example:
         >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
