@@ -13,12 +13,13 @@ or, where an anchor has many, a search of each negative among its anchor's sorte
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
+from metric_lightning.functional.cached_rows import cached_rows
 from metric_lightning.functional.pairs import positive_slots, row_counts
 from metric_lightning.functional.slopes import with_slopes
 
 _FEW_SLOTS = 24
+_FACTORS = 64  # 2^64 is far from the largest number of float32
 
 
 def triplet_hinge_sums(distances: Tensor, positive: Tensor, negative: Tensor, margin: float) -> tuple[Tensor, Tensor]:
@@ -33,14 +34,18 @@ def triplet_hinge_sums(distances: Tensor, positive: Tensor, negative: Tensor, ma
     """
     fixed = distances.detach()
     columns, filled = positive_slots(positive)
-    thresholds = (fixed.gather(1, columns) + margin).masked_fill(~filled, -torch.inf)
-    others = fixed.masked_fill(~negative, torch.inf)
-    few = columns.shape[1] <= _FEW_SLOTS
-    closer, beaten = (_count_by_slots if few else _count_by_search)(thresholds, others)
-    totals = (closer * thresholds.masked_fill(~filled, 0)).sum(dim=1) - torch.linalg.vecdot(beaten, fixed)
-    # Unfilled slots point at column 0 with a count of 0.
-    slopes = beaten.neg_().scatter_add_(1, columns, closer)
-    return with_slopes(totals, slopes, distances), closer.sum(dim=1)
+    totals, active, slopes = fixed.new_empty(len(fixed)), fixed.new_empty(len(fixed)), torch.empty_like(fixed)
+    for rows in cached_rows(fixed):
+        thresholds = _starts(fixed[rows], columns[rows], filled[rows], margin)
+        others = fixed[rows].masked_fill(~negative[rows], torch.inf)
+        count = _count_by_slots if columns.shape[1] <= _FEW_SLOTS else _count_by_search
+        closer, beaten = count(thresholds, others)
+        totals[rows] = (closer * thresholds.masked_fill_(~filled[rows], 0)).sum(dim=1)
+        totals[rows] -= torch.mul(beaten, fixed[rows], out=others).sum(dim=1)
+        active[rows] = closer.sum(dim=1)
+        # Unfilled slots point at column 0 with a count of 0.
+        torch.neg(beaten, out=slopes[rows]).scatter_add_(1, columns[rows], closer)
+    return with_slopes(totals, slopes, distances), active
 
 
 def triplet_soft_margin_sums(distances: Tensor, positive: Tensor, negative: Tensor, margin: float = 0.0) -> Tensor:
@@ -54,23 +59,45 @@ def triplet_soft_margin_sums(distances: Tensor, positive: Tensor, negative: Tens
     """
     fixed = distances.detach()
     columns, filled = positive_slots(positive)
-    starts = (fixed.gather(1, columns) + margin).masked_fill(~filled, -torch.inf)
-    others = fixed.masked_fill(~negative, torch.inf)
-    totals = fixed.new_zeros(len(fixed))
-    slopes = torch.zeros_like(others)
-    pulls = torch.zeros_like(starts)
-    for slot in range(columns.shape[1]):
-        difference = starts[:, slot : slot + 1] - others
-        totals += softplus(difference).sum(dim=1)
-        slope = difference.sigmoid_()
-        pulls[:, slot] = slope.sum(dim=1)
-        slopes -= slope
-    return with_slopes(totals, slopes.scatter_add_(1, columns, pulls), distances)
+    totals, slopes = fixed.new_zeros(len(fixed)), torch.empty_like(fixed)
+    for rows in cached_rows(fixed):
+        starts = _starts(fixed[rows], columns[rows], filled[rows], margin)
+        others = fixed[rows].masked_fill(~negative[rows], torch.inf)
+        sums, pulls, pushes = _soft_margin_by_slots(starts, others)
+        totals[rows] = sums
+        torch.neg(pushes, out=slopes[rows]).scatter_add_(1, columns[rows], pulls)
+    return with_slopes(totals, slopes, distances)
 
 
 def count_triplets(positive: Tensor, negative: Tensor, dtype: torch.dtype) -> Tensor:
     """Return how many triplets each anchor has (N,)."""
     return row_counts(positive, dtype) * row_counts(negative, dtype)
+
+
+def _starts(distances: Tensor, columns: Tensor, filled: Tensor, margin: float) -> Tensor:
+    return (distances.gather(1, columns) + margin).masked_fill_(~filled, -torch.inf)
+
+
+def _soft_margin_by_slots(starts: Tensor, others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the sums (N,), and the sums of the sigmoids over negatives (N, P) and over positives (N, M).
+
+    log(1 + exp(z)) = max(0, z) + log(1 + exp(-|z|)): the factors 1 + exp(-|z|), between 1 and 2, are multiplied up, and
+    one logarithm is taken for many slots.
+    """
+    totals = others.new_zeros(len(others))
+    pulls, pushes = torch.zeros_like(starts), torch.zeros_like(others)
+    difference, work = torch.empty_like(others), torch.empty_like(others)
+    for first in range(0, starts.shape[1], _FACTORS):
+        product = torch.ones_like(others)
+        for slot in range(first, min(first + _FACTORS, starts.shape[1])):
+            torch.sub(starts[:, slot : slot + 1], others, out=difference)
+            totals += torch.clamp_min(difference, 0, out=work).sum(dim=1)
+            torch.abs(difference, out=work).neg_().exp_()
+            product.addcmul_(product, work)
+            pulls[:, slot] = difference.sigmoid_().sum(dim=1)
+            pushes += difference
+        totals += product.log_().sum(dim=1)
+    return totals, pulls, pushes
 
 
 def _count_by_slots(thresholds: Tensor, others: Tensor) -> tuple[Tensor, Tensor]:

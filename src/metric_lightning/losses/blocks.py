@@ -15,8 +15,8 @@ from metric_lightning.types import Ratio
 
 Block = Callable[[Tensor, Tensor, int], dict[str, Ratio]]
 
-_CACHED_ELEMENTS = 2**18
-_WHOLE_ELEMENTS = 2**19
+_BLOCK_ELEMENTS = {"cpu": 2**20}
+_LEAST_ROWS = 128
 
 
 def sum_over_blocks(
@@ -33,7 +33,7 @@ def sum_over_blocks(
     """
     with torch.autocast(x.device.type, enabled=False):
         x, y = full_precision(x), full_precision(y)
-        rows = automatic_block_size(len(x), len(y), x.device.type) if block_size is None else block_size
+        rows = automatic_block_size(len(y), x.device.type) if block_size is None else block_size
         if rows >= len(x):
             return {name: Ratio(part.total.sum(), part.count.sum()) for name, part in block(x, y, 0).items()}
         trained = tuple(p for p in parameters if p.requires_grad)
@@ -42,12 +42,9 @@ def sum_over_blocks(
         return {name: Ratio(sums[0][k], sums[1][k]) for k, name in enumerate(names)}
 
 
-def automatic_block_size(rows: int, columns: int, device_type: str) -> int:
-    """Return the rows of a block: all where a block of that size is small, else what stays in the cache."""
-    whole, cached = (_WHOLE_ELEMENTS, _CACHED_ELEMENTS) if device_type == "cpu" else (2**26, 2**25)
-    if rows * columns <= whole:
-        return max(1, rows)
-    return max(16, cached // max(1, columns))
+def automatic_block_size(columns: int, device_type: str) -> int:
+    """Return how many rows keep a block small, yet not so few that the work on the columns is done over and over."""
+    return max(_LEAST_ROWS, _BLOCK_ELEMENTS.get(device_type, 2**26) // max(1, columns))
 
 
 def full_precision(x: Tensor) -> Tensor:

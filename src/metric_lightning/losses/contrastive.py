@@ -33,7 +33,8 @@ def contrastive_slopes(distances: Tensor, same: Tensor, margin: float = 1.0) -> 
         >>> contrastive_slopes(torch.tensor([2.0, 0.5, 2.0]), torch.tensor([True, False, False]), margin=1.0)
         tensor([ 2.0000, -0.5000,  0.0000])
     """
-    return distances.where(same, (distances - margin).clamp_max(0))
+    slopes = (distances - margin).clamp_max_(0)
+    return torch.where(same, distances, slopes, out=slopes)
 
 
 class ContrastiveLoss(PairwiseLoss):
@@ -80,8 +81,8 @@ class ContrastiveLoss(PairwiseLoss):
 
         def share(mask: Tensor) -> Ratio:
             kept = slopes.masked_fill(~mask, 0)
-            total = with_slopes(0.5 * torch.linalg.vecdot(kept, kept), kept, distances)
-            return Ratio(total, row_counts(mask, distances.dtype))
+            total = 0.5 * torch.linalg.vector_norm(kept, dim=1).square()
+            return Ratio(with_slopes(total, kept, distances), row_counts(mask, distances.dtype))
 
         if self.average == "sides":
             return {"positive": share(pairs.positive), "negative": share(pairs.negative)}

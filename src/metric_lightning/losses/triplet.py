@@ -37,7 +37,10 @@ class _TripletLoss(PairwiseLoss):
 
     def _picked(self, distances: Tensor, triplets: Triplets) -> Ratio:
         anchor, positive, negative = triplets
-        costs, counts = self._cost(distances[anchor, positive] - distances[anchor, negative])
+        # One look-up, as the gradient of each makes a matrix.
+        places = torch.cat([positive, negative]) + (anchor * distances.shape[1]).repeat(2)
+        to_positive, to_negative = distances.reshape(-1)[places].view(2, -1)
+        costs, counts = self._cost(to_positive - to_negative)
         zeros = distances.new_zeros(len(distances))
         return Ratio(zeros.index_add(0, anchor, costs), zeros.index_add(0, anchor, counts))
 
