@@ -35,6 +35,8 @@ class Loader(ABC):
             collate_fn=_as_it_is,
             pin_memory=torch.cuda.is_available(),
             persistent_workers=num_workers > 0,
+            # Else every start of workers draws from the global stream, and dropout would depend on their number.
+            generator=torch.Generator(),
         )
         # Kept alive until we are gone: workers of a torch loader that is collected together with the
         # trainer in one reference cycle never hear that they should end, and hold us up for 5 s each.
