@@ -2,8 +2,24 @@
 
 from metric_lightning.callbacks.best_checkpoint import BestCheckpoint
 from metric_lightning.callbacks.collapse_diagnosis import CollapseDiagnosis
+from metric_lightning.callbacks.data_check import DataCheck
+from metric_lightning.callbacks.distance_figures import DistanceFigures
 from metric_lightning.callbacks.embedding_figures import EmbeddingFigures
+from metric_lightning.callbacks.embedding_film import EmbeddingFilm
+from metric_lightning.callbacks.galleries import Galleries
+from metric_lightning.callbacks.learning_curve_figure import LearningCurveFigure
 from metric_lightning.callbacks.projector import Projector
 from metric_lightning.callbacks.run_summary import RunSummary
 
-__all__ = ["BestCheckpoint", "CollapseDiagnosis", "EmbeddingFigures", "Projector", "RunSummary"]
+__all__ = [
+    "BestCheckpoint",
+    "CollapseDiagnosis",
+    "DataCheck",
+    "DistanceFigures",
+    "EmbeddingFigures",
+    "EmbeddingFilm",
+    "Galleries",
+    "LearningCurveFigure",
+    "Projector",
+    "RunSummary",
+]

@@ -4,15 +4,13 @@ import math
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor
 
 from metric_lightning.callbacks.conditions import CONDITIONS, Observation
-from metric_lightning.callbacks.embedding_health import Health, health_of
+from metric_lightning.callbacks.embedding_health import health_of
+from metric_lightning.callbacks.loss_distances import distance_scale, loss_distances
 from metric_lightning.callbacks.messages import note, warn
 from metric_lightning.callbacks.metric_module import require_metric_module
 from metric_lightning.callbacks.samples import stratified_choice
-from metric_lightning.functional.distances import euclidean_distances
-from metric_lightning.losses.base import MetricLoss, PairwiseLoss
 from metric_lightning.metrics import EmbeddedSet
 from metric_lightning.modules import MetricModule
 
@@ -72,12 +70,13 @@ class CollapseDiagnosis(Callback):
     def _observe(self, trainer: Trainer, module: MetricModule, samples: EmbeddedSet) -> Observation:
         chosen = stratified_choice(samples.labels, self.max_points)
         embeddings, labels = samples.embeddings[chosen], samples.labels[chosen]
+        distances = loss_distances(module.loss, embeddings, embeddings)
         unknown = torch.tensor(math.nan)
         return Observation(
-            health=_health(module.loss, embeddings, labels) if torch.isfinite(embeddings).all() else None,
+            health=health_of(embeddings, labels, distances) if torch.isfinite(embeddings).all() else None,
             dimensions=embeddings.shape[1],
             classes=len(labels.unique()),
-            scale=_scale(module.loss),
+            scale=distance_scale(module.loss),
             loss=float(trainer.callback_metrics.get("train/loss", unknown)),
             active=float(trainer.callback_metrics.get("train/active_pairs", unknown)),
         )
@@ -94,20 +93,3 @@ class CollapseDiagnosis(Callback):
                 warn(trainer, f"diagnosis/{name}", f"After {trainer.current_epoch + 1} epochs: {sentence}")
             if name in self.named and self._held[name] == -self.patience:
                 note(trainer, f"After {trainer.current_epoch + 1} epochs: no longer {name.replace('_', ' ')}.")
-
-
-def _health(loss: MetricLoss, embeddings: Tensor, labels: Tensor) -> Health:
-    with torch.no_grad():
-        if isinstance(loss, PairwiseLoss):
-            distances = loss.distance(embeddings, embeddings)
-        else:
-            distances = euclidean_distances(embeddings, embeddings)
-    return health_of(embeddings, labels, distances)
-
-
-def _scale(loss: MetricLoss) -> float | None:
-    """The distance that a pairwise loss compares with: its margin, or 1 where it compares with its own unit."""
-    if not isinstance(loss, PairwiseLoss):
-        return None
-    margin = getattr(loss, "margin", None)
-    return float(margin) if isinstance(margin, int | float) and margin > 0 else 1.0

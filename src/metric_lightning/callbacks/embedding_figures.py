@@ -6,12 +6,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from metric_lightning.callbacks.pictures import write_figure
-from metric_lightning.callbacks.samples import Samples, Stage, samples_of
+from metric_lightning.callbacks.samples import PART_TITLES, Samples, Stage, samples_of
 from metric_lightning.callbacks.snapshot import SnapshotCallback
 from metric_lightning.modules import MetricModule
 from metric_lightning.plots import Points, embedding_scatter, tsne_figure, tsne_positions
-
-_TITLES = {"train": "training set", "val": "validation set", "test": "test set"}
 
 
 class EmbeddingFigures(SnapshotCallback):
@@ -61,8 +59,8 @@ class EmbeddingFigures(SnapshotCallback):
             trained = samples_of(trainer, module, "train", self.max_points, self.seed)
         if not trainer.is_global_zero:
             return
-        moment = "after the test" if stage == "test" else f"after {epoch} epochs"
-        parts = {_TITLES["train"]: trained, _TITLES[stage]: held_out}
+        moment = "after the test" if stage == "test" else f"after epoch {epoch}"
+        parts = {PART_TITLES["train"]: trained, PART_TITLES[stage]: held_out}
         shown = {title: samples for title, samples in parts.items() if samples is not None}
         for title, samples in list(shown.items())[-1:]:
             if samples.embeddings.shape[1] <= 2:

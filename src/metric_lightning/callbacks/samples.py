@@ -17,6 +17,8 @@ from metric_lightning.modules import MetricModule
 Stage = Literal["val", "test"]
 Part = Literal["train", "val", "test"]
 
+PART_TITLES: dict[Part, str] = {"train": "training set", "val": "validation set", "test": "test set"}
+
 _BATCH = 256
 _DATASETS: dict[Part, str] = {"train": "train_eval_set", "val": "val_set", "test": "test_set"}
 
@@ -42,8 +44,12 @@ class Samples(NamedTuple):
         """Return the inputs (n, ...) as the network gets them; None where they aren't at hand, or are no tensors."""
         if self.dataset is None or bool((self.indices < 0).any()) or len(self.indices) == 0:
             return None
-        batches = [batch.inputs for batch in _batches(self.dataset, self.indices)]
+        batches = [batch.inputs for batch in inputs_of(self.dataset, self.indices)]
         return torch.cat(batches) if all(isinstance(batch, Tensor) for batch in batches) else None
+
+    def name(self, place: int) -> str:
+        """Return the name of a sample's class."""
+        return self.class_names[int(self.labels[place])]
 
     def few(self, most: int, seed: int = 0) -> "Samples":
         """Return at most `most` of them, as many of each class as can be."""
@@ -67,11 +73,11 @@ def samples_of(trainer: Trainer, module: MetricModule, part: Part, most: int, se
         most: n is at most this.
         seed: of the choice.
     """
-    dataset: LabelledDataset | None = getattr(getattr(trainer, "datamodule", None), _DATASETS[part], None)
+    dataset = dataset_of(trainer, part)
     if part == "train":
         if dataset is None or len(dataset) == 0:
             return None
-        found = module.embed(_batches(dataset, stratified_choice(dataset.labels, most, seed)), gather=False)
+        found = module.embed(inputs_of(dataset, stratified_choice(dataset.labels, most, seed)), gather=False)
         chosen = torch.arange(len(found.labels))
     else:
         if part not in module.evaluated or module.evaluated[part].labels.ndim != 1:
@@ -86,6 +92,12 @@ def samples_of(trainer: Trainer, module: MetricModule, part: Part, most: int, se
     else:
         class_names = list(dataset.class_names)
     return Samples(found.embeddings[chosen].float(), found.labels[chosen], found.indices[chosen], class_names, dataset)
+
+
+def dataset_of(trainer: Trainer, part: Part) -> LabelledDataset | None:
+    """Return a part of the trainer's data module, the training part without augmentation; None where it has none."""
+    dataset: LabelledDataset | None = getattr(getattr(trainer, "datamodule", None), _DATASETS[part], None)
+    return dataset
 
 
 def stratified_choice(labels: Tensor, most: int, seed: int = 0) -> Tensor:
@@ -111,6 +123,7 @@ def stratified_choice(labels: Tensor, most: int, seed: int = 0) -> Tensor:
     return by_class[place.sort(stable=True).indices[:most]].sort().values
 
 
-def _batches(dataset: LabelledDataset, indices: Tensor) -> Iterator[Batch]:
+def inputs_of(dataset: LabelledDataset, indices: Tensor) -> Iterator[Batch]:
+    """Load samples, a batch at a time."""
     for part in indices.split(_BATCH):
         yield dataset.__getitems__(part.tolist())

@@ -1,0 +1,22 @@
+"""Scalars of a run, read from its TensorBoard events."""
+
+from pathlib import Path
+
+from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
+
+from metric_lightning.plots.learning_curves import Curve
+
+
+def read_scalars(run: Path) -> dict[str, Curve]:
+    """Return steps and values of all scalars of a run's folder, by tag; {} where there are no events.
+
+    Earlier processes' values are among them, after a resume too. What an interrupted process logged after the
+    checkpoint from which it was resumed is left out.
+    """
+    events = EventAccumulator(str(run), size_guidance={SCALARS: 0})
+    events.Reload()
+    curves: dict[str, Curve] = {}
+    for tag in events.Tags()[SCALARS]:
+        found = events.Scalars(tag)
+        curves[tag] = [event.step for event in found], [event.value for event in found]
+    return curves

@@ -1,0 +1,47 @@
+"""Scalars of a run over its steps."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure
+
+from metric_lightning.plots.canvas import new_figure, plain
+from metric_lightning.plots.palette import COLOURS
+
+Curve = tuple[Sequence[float], Sequence[float]]
+"""Steps and values, equally many."""
+
+_STYLES = ("-", "--", "-.", ":")
+
+
+def learning_curves(panels: Mapping[str, Mapping[str, Curve]], title: str = "Learning curves") -> Figure:
+    """Draw panels side by side, each with its curves.
+
+    Args:
+        panels: title of each panel (its vertical axis) and its curves by name.
+        title: of the figure.
+
+    Raises:
+        ValueError: no panel.
+    """
+    if not panels:
+        raise ValueError("panels={} is empty; give at least one")
+    figure = new_figure(4.6 * len(panels) + 0.4, 4.0)
+    figure.suptitle(plain(title), fontsize=13)
+    for axis, (name, curves) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
+        for place, (curve, (steps, values)) in enumerate(curves.items()):
+            marker = "o" if len(steps) <= 30 else None
+            axis.plot(
+                steps,
+                values,
+                color=COLOURS[place % len(COLOURS)],
+                linestyle=_STYLES[place % len(_STYLES)],
+                marker=marker,
+                markersize=3,
+                label=plain(curve),
+            )
+        axis.set_xlabel("training step")
+        axis.set_ylabel(plain(name))
+        axis.grid(True, linewidth=0.3, alpha=0.5)
+        if curves:
+            axis.legend(frameon=False, fontsize=8)
+    return figure

@@ -1,0 +1,76 @@
+"""How well distances tell pairs of one class from pairs of different classes."""
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from metric_lightning.functional.verification import PairCounts, count_pairs, equal_error_rate, roc_auc, roc_curve
+from metric_lightning.plots.canvas import new_figure, plain
+from metric_lightning.plots.palette import BLUE, VERMILION
+
+_BINS = 60
+_LEAST_RATE = 1e-4
+
+
+def verification_figure(
+    distances: Tensor, same: Tensor, title: str = "Distances of pairs", unit: str = "units of distance"
+) -> Figure:
+    """Draw the distances of both kinds of pairs, and the ROC curve of telling them apart by a threshold.
+
+    Left: histograms, each of area 1, and in the title their overlap: the probability that a pair of one class lies
+    farther apart than a pair of different classes (1 - area under the ROC curve; 0: told apart, 0.5: no difference).
+    Right: true accepts against false accepts on a logarithmic axis, with the point of equal error rates.
+
+    Args:
+        distances: (n,), finite.
+        same: (n,) bool, whether a pair is of one class.
+        title: of the figure.
+        unit: of the distances.
+
+    Raises:
+        ValueError: there is no pair of one kind.
+    """
+    pairs = count_pairs(distances, same)
+    if not same.any() or same.all():
+        raise ValueError(f"distances have {int(same.sum())} same pairs of {len(same)}; both kinds are needed")
+    figure = new_figure(10.5, 4.6)
+    figure.suptitle(plain(title), fontsize=13)
+    left, right = figure.subplots(1, 2)
+    _draw_histograms(left, distances, same, unit)
+    left.set_title(f"overlap {1 - roc_auc(pairs):.3f} (0: told apart, 0.5: no difference)", fontsize=11)
+    _draw_roc(right, pairs)
+    return figure
+
+
+def _draw_histograms(axis: Axes, distances: Tensor, same: Tensor, unit: str) -> None:
+    low, high = float(distances.min()), float(distances.max())
+    edges = np.linspace(low, high if high > low else low + 1e-6, _BINS + 1).tolist()
+    for kind, name, colour, hatch in ((same, "same class", BLUE, "//"), (~same, "different classes", VERMILION, "")):
+        values = distances[kind].numpy()
+        label = f"{name} ({len(values):,} pairs)"
+        axis.hist(values, edges, density=True, histtype="stepfilled", color=colour, alpha=0.35, hatch=hatch)
+        axis.hist(values, edges, density=True, histtype="step", color=colour, linewidth=1.5, label=label)
+    axis.set_xlabel(f"distance ({unit})")
+    axis.set_ylabel("density (1 / distance)")
+    axis.legend(frameon=False, fontsize=9)
+
+
+def _draw_roc(axis: Axes, pairs: PairCounts) -> None:
+    accept, false_accept = roc_curve(pairs)
+    rates = torch.logspace(np.log10(_LEAST_RATE), 0, 400, dtype=torch.float64)
+    place = torch.searchsorted(false_accept, rates, right=True) - 1
+    axis.plot(rates.numpy(), accept[place].numpy(), color=BLUE, linewidth=2, label="this embedding")
+    axis.plot(rates.numpy(), rates.numpy(), color="gray", linestyle=":", label="by chance")
+    error = equal_error_rate(pairs)
+    if error >= _LEAST_RATE:
+        axis.plot([error], [1 - error], "o", color=VERMILION, label=f"equal error rate {error:.3f}")
+    axis.set_xscale("log")
+    axis.set_xlim(_LEAST_RATE, 1)
+    axis.set_ylim(0, 1.02)
+    axis.set_xlabel("false accept rate (share of pairs of different classes)")
+    axis.set_ylabel("true accept rate (share of same pairs)")
+    axis.set_title(f"ROC curve, area {roc_auc(pairs):.3f}", fontsize=11)
+    axis.grid(True, which="major", linewidth=0.3, alpha=0.5)
+    axis.legend(frameon=False, fontsize=9, loc="lower right")
