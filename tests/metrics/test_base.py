@@ -26,7 +26,7 @@ def samples(seed=0):
     generator = torch.Generator().manual_seed(seed)
     return (
         torch.randn(N, 3, generator=generator),
-        torch.randint(4, (N,), generator=generator),
+        torch.randint(4, (N,), generator=generator) + 2**25,  # float32 would merge them
         torch.randperm(N, generator=generator),
         torch.randint(2, (N,), generator=generator),
     )

@@ -14,8 +14,8 @@ from torch import Tensor
 
 Distance = Literal["euclidean", "cosine", "dot"]
 
-# Numbers that a block holds: 8 MiB in float32, for more would leave the caches. A product of few rows is slow, however, so
-# that blocks of scores have up to 128 rows while they hold no more than `LARGEST_BLOCK`.
+# Numbers that a block holds: 8 MiB in float32, for more would leave the caches. A product of few rows is slow, however:
+# blocks of scores have up to 128 rows while they hold no more than `LARGEST_BLOCK` numbers.
 BLOCK_ELEMENTS = 2**21
 LARGEST_BLOCK = 2**25
 
