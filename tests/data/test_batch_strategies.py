@@ -248,6 +248,13 @@ def test_bad_arguments_are_named(make, message):
         make()
 
 
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_out_of_range_is_named(seed):
+    with pytest.raises(ValueError, match=f"seed must be .* got {seed}"):
+        PlainBatches().sampler(EVEN, seed=seed)
+    assert len(list(BalancedBatches(2, 2).sampler(EVEN, seed=2**63 - 1))) == 15
+
+
 def test_many_classes_cost_little():
     labels = torch.arange(30_000) % 3_000
     batches = epoch(BalancedBatches(n_classes=32, n_samples=4), labels, number=1_000)

@@ -190,7 +190,7 @@ def test_a_load_that_differs_from_what_was_declared_is_refused():
         ready(Wrong())
 
 
-@pytest.mark.parametrize("options", [{"eval_batch_size": 0}, {"num_workers": -1}, {"seed": -1}])
+@pytest.mark.parametrize("options", [{"eval_batch_size": 0}, {"num_workers": -1}])
 def test_bad_arguments_are_named(options):
     with pytest.raises(ValueError, match=f"{next(iter(options))} must be at least"):
         Animals(**options)
@@ -216,6 +216,11 @@ def test_mnist5k_is_real_balanced_and_the_same_each_time():
     test = data.test_set.__getitems__(list(range(1_000)))
     nearest = torch.cdist(test.inputs.flatten(1), means.flatten(1)).argmin(1)
     assert (nearest == test.labels).float().mean() > 0.75
+
+
+def test_loaders_set_the_data_up_themselves():
+    data = Animals()
+    assert data.fingerprint() and len(data.test_dataloader()) == 1 and data.loads == 1
 
 
 def test_fingerprints_differ_by_part_and_repeat():

@@ -56,6 +56,8 @@ def test_a_subset_keeps_labels_and_counts_its_own_positions(data):
     batch = part.__getitems__([2, 0])
     assert_same(batch, data.__getitems__([6, 5])._replace(indices=torch.tensor([2, 0])))
     assert torch.equal(part[1][0], data[1][0]) and part[1][1] == 1
+    mask = torch.arange(7) % 3 == 1
+    assert data.subset(mask).labels.tolist() == data.labels[mask].tolist()
     deeper = part.subset(torch.tensor([2]))
     assert_same(deeper.__getitems__([0]), data.__getitems__([6])._replace(indices=torch.tensor([0])))
 

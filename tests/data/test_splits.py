@@ -118,7 +118,8 @@ def test_class_folds_test_each_class_once(validation):
     [
         (lambda: SampleSplit(-1), "validation_size must be .* got -1"),
         (lambda: SampleSplit(0.1, 1.0), "test_size must be .* got 1.0"),
-        (lambda: SampleSplit(seed=-1), "seed must not be negative"),
+        (lambda: SampleSplit(seed=-1), "seed must be 0..2"),
+        (lambda: ClassSplit("ant"), r"a number or a list, got 'ant'; write \[ant\]"),
         (lambda: ClassFold(4, n_folds=4), "fold must be 0..3, got 4"),
         (lambda: ClassFold(0, n_folds=2), "n_folds must be at least 3"),
     ],

@@ -14,7 +14,7 @@ from metric_lightning.data.loader import EvaluationLoader, TrainingLoader
 from metric_lightning.data.plain_batches import PlainBatches
 from metric_lightning.data.sampler import EvaluationSampler
 from metric_lightning.data.splits import SampleSplit, Split
-from metric_lightning.data.strategy import BatchStrategy, require_at_least
+from metric_lightning.data.strategy import BatchStrategy, require_at_least, require_seed
 
 
 class MetricDataModule(LightningDataModule, ABC):
@@ -106,7 +106,7 @@ class MetricDataModule(LightningDataModule, ABC):
         self.augment = [] if augment is None else augment
         self.eval_batch_size = require_at_least("eval_batch_size", eval_batch_size, 1)
         self.num_workers = require_at_least("num_workers", num_workers, 0)
-        self.seed = require_at_least("seed", seed, 0)
+        self.seed = require_seed(seed)
         self.input_shape = tuple(input_shape)
         self.own_class_names = list(class_names)
         training = self.split.classes(self.own_class_names).train
@@ -142,6 +142,7 @@ class MetricDataModule(LightningDataModule, ABC):
         self._is_set_up = True
 
     def train_dataloader(self) -> TrainingLoader:
+        self.setup()
         rank, world_size = self._rank_and_world_size()
         # Lightning sets it outside of the class, hence getattr.
         overfit = getattr(self.trainer, "overfit_batches", 0) > 0
@@ -155,20 +156,25 @@ class MetricDataModule(LightningDataModule, ABC):
         return TrainingLoader(self.train_set, sampler, self.num_workers)
 
     def val_dataloader(self) -> EvaluationLoader | list[EvaluationLoader]:
+        self.setup()
         return self._evaluation_loader(self.val_set)
 
     def test_dataloader(self) -> EvaluationLoader | list[EvaluationLoader]:
+        self.setup()
         return self._evaluation_loader(self.test_set)
 
     def predict_dataloader(self) -> EvaluationLoader | list[EvaluationLoader]:
+        self.setup()
         return self._evaluation_loader(self.test_set)
 
     def gallery_dataloader(self) -> EvaluationLoader | list[EvaluationLoader]:
         """Return a loader of the training part without augmentation, the gallery of k-NN."""
+        self.setup()
         return self._evaluation_loader(self.train_eval_set)
 
     def fingerprint(self) -> dict[str, str]:
         """Return a SHA-256 of each part, for records of a run; see `LabelledDataset`."""
+        self.setup()
         parts = {"train": self.train_eval_set, "validation": self.val_set, "test": self.test_set}
         return {name: part.fingerprint() for name, part in parts.items()}
 

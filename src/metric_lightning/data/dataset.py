@@ -119,7 +119,7 @@ class Subset(LabelledDataset):
 
     Args:
         dataset: where the samples are.
-        indices: their positions there.
+        indices: their positions there, or a mask (n,) bool.
         labels: other labels for them; None keeps theirs.
         class_names: names of the other labels; None keeps theirs.
 
@@ -134,7 +134,10 @@ class Subset(LabelledDataset):
         labels: Tensor | None = None,
         class_names: Sequence[str] | None = None,
     ):
-        chosen = torch.as_tensor(indices, dtype=torch.int64)
+        chosen = torch.as_tensor(indices)
+        if chosen.dtype == torch.bool:
+            chosen = chosen.nonzero().flatten()
+        chosen = chosen.to(torch.int64)
         if len(chosen) and not (0 <= chosen.min() and chosen.max() < len(dataset)):
             raise IndexError(f"indices must be 0..{len(dataset) - 1}, got {int(chosen.min())}..{int(chosen.max())}")
         super().__init__(

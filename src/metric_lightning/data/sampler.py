@@ -211,5 +211,7 @@ class EvaluationSampler(Sampler[list[int]]):
         return self._length
 
     def __iter__(self) -> Iterator[Draw]:
+        if len(self) == 0:
+            return
         for part in np.array_split(np.asarray(self.indices, dtype=np.int64), len(self)):
             yield Draw(part.tolist())

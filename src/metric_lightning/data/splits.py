@@ -10,6 +10,7 @@ from torch import Tensor
 
 from metric_lightning.data.class_index import ClassIndex
 from metric_lightning.data.randomness import generator
+from metric_lightning.data.strategy import require_seed
 from metric_lightning.errors import UserError
 from metric_lightning.parts import Part
 
@@ -90,7 +91,7 @@ class SampleSplit(Split):
     ):
         self.validation_size = _size("validation_size", validation_size)
         self.test_size = None if test_size is None else _size("test_size", test_size)
-        self.seed = _seed(seed)
+        self.seed = require_seed(seed)
 
     def classes(self, class_names: Sequence[str]) -> SplitClasses:
         every = list(range(len(class_names)))
@@ -130,6 +131,7 @@ class ClassSplit(Split):
         seed: of the draw.
 
     Raises:
+        ValueError: a name where a list of them is due.
         UserError: too few classes, an unknown one, or one named twice (from `classes`).
 
     Example:
@@ -144,10 +146,13 @@ class ClassSplit(Split):
         test_classes: int | list[int | str] | None = None,
         seed: int = 0,
     ):
+        for part in (train_classes, validation_classes, test_classes):
+            if isinstance(part, str):
+                raise ValueError(f"classes must be a number or a list, got {part!r}; write [{part}]")
         self.train_classes = train_classes
         self.validation_classes = validation_classes
         self.test_classes = test_classes
-        self.seed = _seed(seed)
+        self.seed = require_seed(seed)
 
     def classes(self, class_names: Sequence[str]) -> SplitClasses:
         wanted = (self.train_classes, self.validation_classes, self.test_classes)
@@ -205,7 +210,7 @@ class ClassFold(Split):
         self.fold = fold
         self.n_folds = n_folds
         self.validation = validation
-        self.seed = _seed(seed)
+        self.seed = require_seed(seed)
 
     def classes(self, class_names: Sequence[str]) -> SplitClasses:
         if len(class_names) < self.n_folds:
@@ -290,10 +295,4 @@ def _class_numbers(wanted: list[int | str], class_names: Sequence[str]) -> list[
 def _size(name: str, value: int | float) -> int | float:
     if value < 0 or (isinstance(value, float) and value >= 1):
         raise ValueError(f"{name} must be a number of samples, or a share below 1 of them, got {value}")
-    return value
-
-
-def _seed(value: int) -> int:
-    if value < 0:
-        raise ValueError(f"seed must not be negative, got {value}")
     return value

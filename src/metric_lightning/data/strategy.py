@@ -69,11 +69,12 @@ class BatchStrategy(Part, ABC):
 
         Args:
             labels: (n,) integers.
-            seed: same seed, same batches; every epoch has other batches.
+            seed: 0..2^63-1; same seed, same batches; every epoch has other batches.
             shuffle: False gives the same batches in every epoch, for evaluation.
             rank: number of this process.
             world_size: number of processes; all ranks have the same number of batches.
         """
+        require_seed(seed)
         plan = self.plan(labels, seed) if shuffle else self.unshuffled_plan(labels, seed)
         return BatchSampler(
             plan,
@@ -96,4 +97,11 @@ def require_at_least(name: str, value: int, least: int) -> int:
     """
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {value}")
+    return value
+
+
+def require_seed(value: int) -> int:
+    """Return `value`, or raise ValueError where it is no seed."""
+    if not 0 <= value < 1 << 63:
+        raise ValueError(f"seed must be 0..2^63-1, got {value}")
     return value
