@@ -102,7 +102,7 @@ class CrossBatchMemory(MetricLoss):
         self.step += 1
         if int(self.step) <= self.start_step:
             return
-        rows = full_precision(references.embeddings.detach())[-self.size :]
+        rows = full_precision(references.embeddings)[-self.size :]
         labels = references.labels[-self.size :]
         if not int(self.filled):
             # The first batch tells what is not known before: the dimensions of embeddings and of labels.
