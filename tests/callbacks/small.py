@@ -30,7 +30,7 @@ def images(n: int = 120, seed: int = 0) -> tuple[Tensor, Tensor]:
 
 
 class Quarters(MetricDataModule):
-    def __init__(self, validation_size: int = 24, test_size: int = 40):
+    def __init__(self, validation_size: int = 24, test_size: int | None = 40):
         super().__init__(
             NAMES,
             (1, HEIGHT, WIDTH),

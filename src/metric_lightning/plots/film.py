@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 
+import numpy as np
 from PIL import Image
 
 from metric_lightning.plots.canvas import Pixels
@@ -22,7 +23,8 @@ def animated_gif(frames: Sequence[Pixels], seconds_a_frame: float = 0.4, last_se
     if not frames:
         raise ValueError("frames=[] is empty; give at least one")
     # One palette for all frames: colours don't flicker, and frames share what doesn't change.
-    palette = Image.fromarray(frames[-1]).quantize(128, dither=Image.Dither.NONE)
+    few = [frames[0], frames[len(frames) // 2], frames[-1]]
+    palette = Image.fromarray(np.concatenate(few)).quantize(128, dither=Image.Dither.NONE)
     images = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     durations = [int(1000 * seconds_a_frame)] * (len(images) - 1) + [int(1000 * last_seconds)]
     buffer = io.BytesIO()
