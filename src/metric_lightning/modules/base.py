@@ -15,9 +15,13 @@ from metric_lightning.metrics import EmbeddedSet, EmbeddingMetric, KNNAccuracy, 
 from metric_lightning.modules.chunks import embed_in_chunks
 from metric_lightning.modules.collect import Collector
 from metric_lightning.modules.hyperparameters import described_arguments, given_by_cli
+from metric_lightning.modules.random_state import RandomState, random_states_of_ranks, restore_random_state
 from metric_lightning.modules.statistics import batch_statistics
 from metric_lightning.networks.base import EmbeddingNetwork
 from metric_lightning.parts import Part
+
+
+_RANDOM_STATES = "metric_lightning_random_states"
 
 
 class MetricModule(Part, LightningModule, ABC):
@@ -77,6 +81,7 @@ class MetricModule(Part, LightningModule, ABC):
         self._loss_lr_scale = loss_lr_scale
         self._embed_chunk_size = embed_chunk_size
         self._collector = Collector()
+        self._random_states: list[RandomState] = []
         self._built = False
         if num_classes is not None or input_shape is not None:
             self.build(num_classes, input_shape)
@@ -176,6 +181,23 @@ class MetricModule(Part, LightningModule, ABC):
         schedule = {"scheduler": self._make_scheduler(optimizer), "interval": self._scheduler_interval}
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
+    # Resuming: dropout goes on where it was.
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep where the random streams of all ranks stand."""
+        checkpoint[_RANDOM_STATES] = random_states_of_ranks()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note where they stood, for a run that goes on."""
+        if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
+            self._random_states = checkpoint.get(_RANDOM_STATES, [])
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Put them there at the last moment: what comes between loading and training draws, too."""
+        if self.global_rank < len(self._random_states):
+            restore_random_state(self._random_states[self.global_rank])
+        self._random_states = []
+
     # Evaluation: embed once, evaluate everything.
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
@@ -211,6 +233,8 @@ class MetricModule(Part, LightningModule, ABC):
         figures: dict[str, float] = {}
         gallery = self._gallery()
         for metric in self.metrics:
+            if stage == "val":
+                metric.fit(queries)  # type: ignore[operator]
             figures |= metric.evaluate(queries, gallery)  # type: ignore[operator]
         # Every rank has the whole set, and so the same figures: nothing is to be reduced.
         self.log_dict({f"{stage}/{name}": value for name, value in figures.items()}, rank_zero_only=True)
