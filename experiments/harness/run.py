@@ -32,7 +32,7 @@ class Run:
 
     @property
     def key(self) -> str:
-        """Return a hash of what makes the result: the file's content (comments left out) with settings, seed, version."""
+        """Return a hash of what makes the result: the file, comments left out, with settings; seed; version."""
         content = yaml.safe_load(self.config.read_text(encoding="utf-8"))
         for key, value in self.settings:
             _put(content, key.split("."), yaml.safe_load(value))

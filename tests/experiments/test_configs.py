@@ -1,0 +1,97 @@
+"""Every YAML of experiments/ is a whole run that trains."""
+
+import importlib.util
+import inspect
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from metric_lightning import losses
+from metric_lightning.cli import main
+from tests.experiments.replica import write_replica
+
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "experiments").rglob("*.yaml"))
+DATA_SETS = ("mnist5k", "mnist", "fashion_mnist")
+METHODS = {
+    "softmax",
+    "siamese",
+    "triplet",
+    "online_contrastive_all_pairs",
+    "online_contrastive_hard_negative_pairs",
+    "online_triplet_all",
+    "online_triplet_hardest",
+    "online_triplet_random_hard",
+    "online_triplet_semi_hard",
+    "online_triplet_batch_hard",
+}
+WITHOUT_DOWNLOAD = ("metric_lightning.data.MNIST5k", "metric_lightning.data.Digits")
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT / "experiments").with_suffix("").as_posix()
+
+
+def content(path: Path) -> dict:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def replica(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("replica")
+    write_replica(folder)
+    return folder
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=name_of)
+def test_runs_for_two_batches(path: Path, replica: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the data where the package has them, on a replica of the files where they are downloaded."""
+    config = content(path)
+    if "PytorchMetricLearning" in path.read_text() and importlib.util.find_spec("pytorch_metric_learning") is None:
+        pytest.skip("pytorch-metric-learning is not installed")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["metric-lightning"])
+    monkeypatch.setenv("PL_GLOBAL_SEED", os.environ.get("PL_GLOBAL_SEED", "0"))  # put back afterwards
+    arguments = ["fit", "--config", str(path), "--trainer.fast_dev_run=2", "--trainer.accelerator=cpu"]
+    if config["data"]["class_path"] not in WITHOUT_DOWNLOAD:
+        arguments.append(f"--data.init_args.root={replica}")
+    main([*arguments, "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"])
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=name_of)
+def test_header_says_how_to_run_it(path: Path) -> None:
+    header = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+    assert f"# python -m metric_lightning.cli fit --config {path.relative_to(ROOT).as_posix()}" in header
+
+
+def test_every_data_set_has_all_methods_of_the_reference() -> None:
+    for data_set in DATA_SETS:
+        assert {path.stem for path in (ROOT / "experiments" / data_set).glob("*.yaml")} == METHODS
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_a_method_is_the_same_on_all_data_sets(method: str) -> None:
+    found = [content(ROOT / "experiments" / data_set / f"{method}.yaml") for data_set in DATA_SETS]
+    assert len({config["data"].pop("class_path") for config in found}) == len(DATA_SETS)
+    for config in found:
+        config["trainer"].pop("max_epochs")  # fewer on large data where the header says so
+    assert found[1] == found[0] and found[2] == found[0]
+
+
+def test_every_loss_is_in_an_experiment() -> None:
+    public = {name for name in losses.__all__ if not inspect.isabstract(getattr(losses, name))}
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "experiments/mnist5k/losses").glob("*.yaml"))
+    assert not [name for name in sorted(public) if f"metric_lightning.losses.{name}" not in text]
+
+
+def test_losses_are_compared_under_equal_conditions() -> None:
+    for path in sorted((ROOT / "experiments/mnist5k/losses").glob("*.yaml")):
+        config = content(path)
+        model = config["model"]["init_args"]
+        assert config["trainer"] == {"max_epochs": 10}, path
+        assert config["data"]["init_args"]["batches"]["init_args"] == {"n_classes": 10, "n_samples": 25}, path
+        assert model["optimizer"] == {"class_path": "torch.optim.Adam", "init_args": {"lr": 1e-3}}, path
+        assert model["network"]["init_args"]["embedding_dim"] == 64, path
