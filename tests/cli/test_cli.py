@@ -138,7 +138,7 @@ def test_a_checkpoint_cut_short_is_refused_and_another_named(run, capsys):
 
 
 def test_the_newest_whole_checkpoint_is_last(run):
-    from metric_lightning.command_line.saved_config import newest_checkpoint
+    from metric_lightning.checkpoints import newest_checkpoint
 
     whole = run / "checkpoints" / "last.ckpt"
     cut = run / "checkpoints" / "newer.ckpt"

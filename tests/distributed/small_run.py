@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Trainer, seed_everything
 from torch import nn
+from torchvision.transforms.v2 import Transform
 
 from metric_lightning.data import ArrayDataset, BatchStrategy, LabelledDataset, MetricDataModule
 from metric_lightning.modules import MetricModule
@@ -17,9 +18,11 @@ CLASSES, SAMPLES = 6, 40
 class SmallData(MetricDataModule):
     """Classes are noisy copies of a picture each."""
 
-    def __init__(self, batches: BatchStrategy | None = None, num_workers: int = 0):
+    def __init__(
+        self, batches: BatchStrategy | None = None, num_workers: int = 0, augment: list[Transform] | None = None
+    ):
         names = [str(number) for number in range(CLASSES)]
-        super().__init__(names, (1, 4, 4), batches, eval_batch_size=7, num_workers=num_workers, seed=3)
+        super().__init__(names, (1, 4, 4), batches, augment=augment, eval_batch_size=7, num_workers=num_workers, seed=3)
 
     def load(self) -> tuple[LabelledDataset, None]:
         random = torch.Generator().manual_seed(0)

@@ -24,7 +24,7 @@ from metric_lightning.modules import (
     SiameseModule,
     TripletModule,
 )
-from tests.distributed.small_run import Sgd, SmallData, SmallNet, fitted
+from tests.distributed.small_run import Sgd, SmallNet, fitted
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:lightning.*"),

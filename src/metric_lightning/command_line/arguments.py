@@ -5,8 +5,9 @@ from pathlib import Path
 
 import yaml
 
+from metric_lightning.checkpoints import read_checkpoint
 from metric_lightning.command_line.run_folder import experiment_of, last_checkpoint
-from metric_lightning.command_line.saved_config import config_of, read_checkpoint
+from metric_lightning.command_line.saved_config import config_of
 
 _COMMANDS = ("fit", "validate", "test", "predict")
 

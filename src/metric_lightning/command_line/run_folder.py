@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from metric_lightning.command_line.saved_config import newest_checkpoint
+from metric_lightning.checkpoints import newest_checkpoint
 from metric_lightning.errors import UserError
 
 LOGS = Path("lightning_logs")

@@ -20,7 +20,6 @@ from metric_lightning.modules.statistics import batch_statistics
 from metric_lightning.networks.base import EmbeddingNetwork
 from metric_lightning.parts import Part
 
-
 _RANDOM_STATES = "metric_lightning_random_states"
 
 

@@ -1,0 +1,98 @@
+"""Checkpoint files: written whole or not at all, and read as data, never as programs."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metric_lightning.errors import UserError
+
+
+def write_checkpoint(content: dict[str, Any], path: Path) -> None:
+    """Write beside `path`, then rename: whatever happens meanwhile, the file there is a whole one, the old or the new.
+
+    Raises:
+        UserError: it can't be written, on a full disk say; the message names the newest whole checkpoint there is.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_unfinished(path)
+        descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".unfinished")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                torch.save(content, file)
+                # Else a machine that loses power may keep the new name, and nothing below it.
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(beside, 0o644)
+            os.replace(beside, path)
+        except BaseException:
+            Path(beside).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise _not_written(path, error.strerror or str(error)) from error
+    except RuntimeError as error:
+        # torch's own word for a write that came out short.
+        if "PytorchStreamWriter" not in str(error) and "unexpected pos" not in str(error):
+            raise
+        raise _not_written(path, "the disk may be full") from error
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return a checkpoint's content, data only: nothing in it is executed.
+
+    Raises:
+        UserError: the file is not there, cut short, or no checkpoint.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"there is no checkpoint {path}{_neighbours(path)}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch and zipfile raise many kinds for a damaged file
+        whole = newest_checkpoint(path.parent, but=path)
+        instead = f"; the newest whole one is {whole}" if whole else "; there is no whole one beside it"
+        raise UserError(
+            f"{path} can't be read as a checkpoint ({type(error).__name__}); it may be cut short{instead}"
+        ) from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        raise UserError(f"{path} is no checkpoint of a training run: it has no state_dict")
+    return content
+
+
+def newest_checkpoint(folder: Path, but: Path | None = None) -> Path | None:
+    """Return the newest checkpoint below a folder that can be read whole; None where there is none.
+
+    Args:
+        folder: looked through with all its folders.
+        but: a file to pass over.
+    """
+    found = sorted(folder.rglob("*.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found:
+        try:
+            if path != but:
+                torch.load(path, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
+                return path
+        except Exception:  # as above
+            continue
+    return None
+
+
+def _not_written(path: Path, reason: str) -> UserError:
+    whole = newest_checkpoint(path.parent)
+    kept = f"the last one, {whole}, is whole: go on from it" if whole else "there is none before it"
+    return UserError(f"checkpoint {path} can't be written ({reason}); {kept} when there is room")
+
+
+def _remove_unfinished(path: Path) -> None:
+    """Remove what a killed process has left."""
+    for left in path.parent.glob(f".{path.name}.*.unfinished"):
+        left.unlink(missing_ok=True)
+
+
+def _neighbours(path: Path) -> str:
+    folder = next((parent for parent in path.parents if parent.is_dir()), Path("."))
+    others = sorted(other.name for other in folder.glob("*.ckpt") if other != path)
+    return f"; in {folder} there is {', '.join(others)}" if others else ""

@@ -1,0 +1,48 @@
+"""Where the random number streams of a process stand: dropout's among them, which no seed of ours reaches.
+
+Draws of batches, augmentation and mining are functions of a seed and a position and need none of this.
+"""
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+
+from metric_lightning.modules.gather import world_size
+
+RandomState = dict[str, Any]
+
+
+def random_state() -> RandomState:
+    """Return the state of PyTorch's, NumPy's and Python's streams as plain data and tensors."""
+    name, keys, place, has_gauss, gauss = np.random.get_state()
+    state: RandomState = {
+        "torch": torch.get_rng_state(),
+        "numpy": (str(name), torch.from_numpy(keys.astype(np.int64)), int(place), int(has_gauss), float(gauss)),
+        "python": random.getstate(),
+    }
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def restore_random_state(state: RandomState) -> None:
+    """Put the streams back to where they were."""
+    torch.set_rng_state(state["torch"].cpu())
+    name, keys, place, has_gauss, gauss = state["numpy"]
+    np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), place, has_gauss, gauss))
+    version, words, spare = state["python"]
+    random.setstate((version, tuple(words), spare))
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"].cpu())
+
+
+def random_states_of_ranks() -> list[RandomState]:
+    """Return the state of each rank; all ranks must call."""
+    if world_size() == 1:
+        return [random_state()]
+    states: list[RandomState] = [{} for _ in range(world_size())]
+    dist.all_gather_object(states, random_state())
+    return states
