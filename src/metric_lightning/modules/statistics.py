@@ -15,7 +15,7 @@ def batch_statistics(loss: object, embeddings: Tensor, labels: Tensor) -> dict[s
     """Return scalars of the first 512 samples of a batch.
 
     - `positive_distance`, `negative_distance`: mean Euclidean distance of pairs of the same and of different classes;
-    - `active_pairs`, for pairwise losses of distances alone: the share of the pairs whose distance the loss would change.
+    - `active_pairs`, for pairwise losses of distances alone: share of the pairs whose distance the loss would change.
 
     A figure of no pairs is left out.
     """
@@ -27,7 +27,7 @@ def batch_statistics(loss: object, embeddings: Tensor, labels: Tensor) -> dict[s
     for name, mask in (("positive_distance", pairs.positive), ("negative_distance", pairs.negative)):
         if mask.any():
             found[name] = distances[mask].mean()
-    # A loss that overrides `block_terms` sees more than distances (embeddings, labels), so nothing follows from them alone.
+    # A loss that overrides `block_terms` sees more than distances: from them alone it can't be computed.
     if isinstance(loss, PairwiseLoss) and type(loss).block_terms is PairwiseLoss.block_terms and len(labels):
         found["active_pairs"] = _active_share(loss, embeddings, labels)
     return found
