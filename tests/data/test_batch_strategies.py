@@ -260,3 +260,19 @@ def test_many_classes_cost_little():
     batches = epoch(BalancedBatches(n_classes=32, n_samples=4), labels, number=1_000)
     assert len(batches) == 234
     assert all(len(set(labels[batch].tolist())) == 32 for batch in batches)
+
+
+@pytest.mark.parametrize("kind", [PlainBatches, PairBatches, TripletBatches])
+def test_augmentation_seeds_do_not_depend_on_how_an_epoch_is_cut(kind):
+    def places(batch_size: int, world_size: int) -> set[tuple[int, int, int]]:
+        return {
+            (index, draw.seed, draw.first + i)
+            for rank in range(world_size)
+            for draw in kind(batch_size).sampler(EVEN, seed=2, rank=rank, world_size=world_size)
+            for i, index in enumerate(draw)
+        }
+
+    whole = places(60, 1)
+    assert len(whole) == 60 * kind.tuple_size
+    assert places(7, 1) == places(5, 3) == whole
+    assert len({seed for _, seed, _ in whole}) == 1
