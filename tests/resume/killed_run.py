@@ -18,7 +18,7 @@ from metric_lightning.miners import RandomHardNegative
 from metric_lightning.modules import EmbeddingModule
 from tests.distributed.small_run import SmallData, SmallNet, trainer
 
-STEPS = 22  # epochs of 8 steps: the last one is cut short
+STEPS, EPOCH = 16, 6  # the last epoch is cut short
 
 
 class Kill(Callback):
@@ -33,7 +33,14 @@ class Kill(Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run(folder: Path, num_workers: int, callbacks: list[Callback], resume: Path | None, **options: Any) -> None:
+def run(
+    folder: Path,
+    num_workers: int,
+    callbacks: list[Callback],
+    resume: Path | None,
+    every_steps: int | None = 1,
+    **options: Any,
+) -> None:
     """Train, keeping checkpoints in `folder`, and write the final weights there."""
     torch.set_num_threads(1)
     # Another seed, as a restarted script might have: a resumed run must not depend on it.
@@ -45,8 +52,8 @@ def run(folder: Path, num_workers: int, callbacks: list[Callback], resume: Path 
         partial(torch.optim.AdamW, lr=0.02),
         partial(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.8),
     )
-    data = SmallData(BalancedBatches(3, 4, batches_per_epoch=8), num_workers, [v2.RandomAffine(20)])
-    checkpoint = BestCheckpoint(every_n_train_steps=1)
+    data = SmallData(BalancedBatches(3, 4, batches_per_epoch=EPOCH), num_workers, [v2.RandomAffine(20)])
+    checkpoint = BestCheckpoint(every_n_train_steps=every_steps)
     checkpoint.dirpath = str(folder)
     made = trainer(
         folder,
@@ -60,7 +67,7 @@ def run(folder: Path, num_workers: int, callbacks: list[Callback], resume: Path 
     torch.save(
         {
             "weights": module.state_dict(),
-            "optimizer": made.optimizers[0].state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in made.optimizers],
             "best": (checkpoint.best_model_path, checkpoint.best_model_score),
         },
         folder / "end.pt",

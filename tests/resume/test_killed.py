@@ -8,15 +8,15 @@ import pytest
 import torch
 
 from metric_lightning.checkpoints import newest_checkpoint
-from tests.resume.killed_run import STEPS, Kill, in_a_process
+from tests.resume.killed_run import EPOCH, STEPS, Kill, in_a_process
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:lightning.*")
 
 HOOKS = ["on_train_batch_start", "on_before_optimizer_step", "on_train_batch_end", "on_train_epoch_end"]
 RANDOM = random.Random(5)
-# Ten random places for each number of workers; epochs have 8 steps, so 8 and 16 are ends of epochs.
+# Ten places for each number of workers: seven random ones, three around the ends of epochs.
 PLACES = [(RANDOM.randrange(1, STEPS), RANDOM.choice(HOOKS)) for _ in range(7)]
-PLACES += [(8, "on_train_batch_start"), (8, "on_train_epoch_end"), (16, "on_train_epoch_start")]
+PLACES += [(EPOCH, "on_train_batch_start"), (EPOCH, "on_train_epoch_end"), (2 * EPOCH, "on_train_epoch_start")]
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +35,13 @@ def test_killed_and_resumed_ends_the_same(step, hook, num_workers, tmp_path, uni
     assert in_a_process(tmp_path, num_workers, [], last) == 0
     ours = end_of(tmp_path)
     same(ours["weights"], uninterrupted["weights"])
-    same(ours["optimizer"], uninterrupted["optimizer"])
+    same(ours["optimizers"], uninterrupted["optimizers"])
     assert Path(ours["best"][0]).name == Path(uninterrupted["best"][0]).name
     assert ours["best"][1] == uninterrupted["best"][1]
 
 
 @pytest.mark.parametrize(
-    "step,hook", [(6, "on_validation_start"), (7, "on_train_batch_start"), (14, "on_validation_end")]
+    "step,hook", [(6, "on_validation_start"), (4, "on_train_batch_start"), (9, "on_validation_end")]
 )
 def test_killed_around_a_validation_within_an_epoch(step, hook, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"

@@ -1,6 +1,7 @@
 """Keeps the best and the last checkpoint of a run."""
 
 import os
+import sys
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -45,7 +46,7 @@ class BestCheckpoint(ModelCheckpoint):
         every_n_train_steps: int | None = None,
         train_time_interval: timedelta | None = None,
     ):
-        # Lightning's own save_last follows the best only, and its steps judge new weights by old figures: neither is used.
+        # Not used: Lightning's save_last, which follows the best only, and its steps, which judge new weights by old figures.
         super().__init__(
             filename="epoch={epoch}-step={step}",
             monitor=monitor,
@@ -117,7 +118,10 @@ class BestCheckpoint(ModelCheckpoint):
             self._write_last(trainer)
         self._is_due = False
         if stops:
-            rank_zero_info(f"SIGTERM: stopped after step {trainer.global_step}; {self._advice()}")
+            if trainer.is_global_zero:
+                print(
+                    f"SIGTERM: stopped after step {trainer.global_step}; {self._advice()}", file=sys.stderr, flush=True
+                )
             raise SIGTERMException(_TERMINATED)
 
     def _is_time(self, trainer: Trainer) -> bool:

@@ -21,7 +21,7 @@ def random_state() -> RandomState:
     state: RandomState = {
         "torch": torch.get_rng_state(),
         "numpy": (str(name), torch.from_numpy(keys.astype(np.int64)), int(place), int(has_gauss), float(gauss)),
-        "python": random.getstate(),
+        "python": _python_state(),
     }
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         state["cuda"] = torch.cuda.get_rng_state()
@@ -34,9 +34,14 @@ def restore_random_state(state: RandomState) -> None:
     name, keys, place, has_gauss, gauss = state["numpy"]
     np.random.set_state((name, keys.cpu().numpy().astype(np.uint32), place, has_gauss, gauss))
     version, words, spare = state["python"]
-    random.setstate((version, tuple(words), spare))
+    random.setstate((version, tuple(words.tolist()), spare))
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"].cpu())
+
+
+def _python_state() -> tuple[int, torch.Tensor, float | None]:
+    version, words, spare = random.getstate()
+    return version, torch.tensor(words, dtype=torch.int64), spare
 
 
 def random_states_of_ranks() -> list[RandomState]:
