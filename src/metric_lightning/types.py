@@ -31,6 +31,14 @@ class Triplets(NamedTuple):
     negative: Tensor
 
 
+class TripletBand(NamedTuple):
+    """All triplets of `pairs` with above < d_an - d_ap <= below, said in one word instead of listed."""
+
+    pairs: Pairs
+    above: float
+    below: float
+
+
 class References(NamedTuple):
     """The columns of a batch.
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from metric_lightning.distances import CosineDistance, SquaredEuclideanDistance
 from metric_lightning.losses import ContrastiveLoss, SoftmaxLoss, TripletMarginLoss, TripletSoftMarginLoss
-from metric_lightning.miners import AllPairs, BatchHard, HardestNegative, HardNegativePairs
+from metric_lightning.miners import AllPairs, BatchHard, HardestNegative, HardNegativePairs, TripletMargin
 from metric_lightning.relevance import MultiLabel
 from metric_lightning.types import Pairs, References
 from tests.contract.case import Case
@@ -88,6 +88,19 @@ def triplet_hardest(loss: Any, x: Tensor, labels: Tensor, references: References
     return hinge(loss, x, table, chosen)
 
 
+def triplet_band(loss: Any, x: Tensor, labels: Tensor, references: References, pairs: Pairs) -> Tensor:
+    table = distance_table(x, references)
+    chosen = []
+    for a, p, n in triplets(pairs):
+        gap, margin = table[a][n].item() - table[a][p].item(), loss.miner.margin or loss.margin
+        kind = "hard" if gap <= 0 else "semi-hard" if gap <= margin else "easy"
+        if loss.miner.kind == kind or (loss.miner.kind == "all" and kind != "easy"):
+            chosen.append((a, p, n))
+    if isinstance(loss, TripletSoftMarginLoss):
+        return mean([(1 + (table[a][p] - table[a][n]).exp()).log() for a, p, n in chosen], x)
+    return hinge(loss, x, table, chosen)
+
+
 def triplet_soft(loss: Any, x: Tensor, labels: Tensor, references: References, pairs: Pairs) -> Tensor:
     table = distance_table(x, references)
     return mean([(1 + (table[a][p] - table[a][n]).exp()).log() for a, p, n in triplets(pairs)], x)
@@ -151,6 +164,22 @@ CASES = [
     Case("triplet-batch-hard", lambda: TripletMarginLoss(0.7, miner=BatchHard()), triplet_batch_hard),
     Case("triplet-hardest", lambda: TripletMarginLoss(0.7, miner=HardestNegative()), triplet_hardest),
     Case("triplet-soft", TripletSoftMarginLoss, triplet_soft),
+    *(
+        Case(
+            f"triplet-margin-{kind}", lambda kind=kind: TripletMarginLoss(1.3, miner=TripletMargin(kind)), triplet_band
+        )
+        for kind in ("all", "hard", "semi-hard")
+    ),
+    Case(
+        "triplet-margin-easy-active",
+        lambda: TripletMarginLoss(1.3, average="active", miner=TripletMargin("easy", margin=0.4)),
+        triplet_band,
+    ),
+    Case(
+        "triplet-soft-easy",
+        lambda: TripletSoftMarginLoss(miner=TripletMargin("easy", margin=0.4)),
+        triplet_band,
+    ),
     Case("softmax", SoftmaxLoss, softmax, pairwise=False),
     Case("softmax-without-bias", lambda: SoftmaxLoss(bias=False), softmax, pairwise=False),
 ]

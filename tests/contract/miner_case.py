@@ -9,7 +9,8 @@ from torch import Tensor
 
 from metric_lightning.losses import ContrastiveLoss, PairwiseLoss, TripletMarginLoss
 from metric_lightning.miners import Miner, PairMiner
-from metric_lightning.types import Pairs, Triplets
+from metric_lightning.types import Pairs, TripletBand, Triplets
+from tests.contract.oracles import triplets
 
 Pick = tuple[int, ...]
 """(anchor, positive, negative); of a pair miner (anchor, column, 1 for a positive or 0 for a negative)."""
@@ -35,12 +36,14 @@ class MinerCase:
         make: builds the miner.
         oracle: (miner, distances, pairs) -> choices with disjoint candidates; loops that call nothing of the package.
         draws: whether anything is random.
+        square: whether the batch must be its own reference set.
     """
 
     name: str
     make: Callable[[], Miner]
     oracle: Callable[[Any, Tensor, Pairs], list[Choice]]
     draws: bool = False
+    square: bool = False
 
     def loss(self) -> PairwiseLoss:
         """Return a loss in float64 that uses the miner."""
@@ -50,8 +53,11 @@ class MinerCase:
         return made
 
 
-def picks(result: Pairs | Triplets) -> list[Pick]:
+def picks(result: Pairs | Triplets | TripletBand, distances: Tensor) -> list[Pick]:
     """Return what a miner picked as sorted tuples of numbers."""
+    if isinstance(result, TripletBand):
+        gaps = {(a, p, n): float(distances[a, n] - distances[a, p]) for a, p, n in triplets(result.pairs)}
+        return sorted(triplet for triplet, gap in gaps.items() if result.above < gap <= result.below)
     if isinstance(result, Triplets):
         return sorted(zip(*(index.tolist() for index in result), strict=True))
     positive = [(*place, 1) for place in result.positive.nonzero().tolist()]

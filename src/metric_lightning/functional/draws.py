@@ -3,6 +3,8 @@
 N anchors, M references, T positive pairs.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -12,12 +14,49 @@ from metric_lightning.types import Pairs, Triplets
 
 _TRIES = 16
 
+Look = Callable[[Tensor, Tensor], Tensor]
+"""(matrix, rows (T,)) -> what stands in those rows, in the columns that are looked at (T, K)."""
 
-def draw_between(distances: Tensor, pairs: Pairs, keys: Tensor, above: float, below: float) -> Triplets:
-    """Draw, for every positive pair, one negative with d_ap + above < d_an < d_ap + below, all alike likely.
+
+def draw_fitting(pairs: Pairs, keys: Tensor, fits: Callable[[Tensor, Tensor, Look], Tensor]) -> Triplets:
+    """Draw, for every positive pair, one of the anchor's negatives that fit, all alike likely.
 
     A few columns are tried at random; the first that fits is uniform over all that do. Only pairs whose tries all
-    fail need the list of what fits. This costs O(T) where many fit and O(T M) comparisons where few do.
+    fail need every column looked at. This costs O(T) where many fit and O(T M) comparisons where few do.
+
+    Args:
+        pairs: masks (N, M).
+        keys: (N,) int64.
+        fits: (anchor (T,), positive (T,), look) -> (T, K) bool, whether the columns that `look` looks at fit.
+
+    Returns:
+        The triplets; a positive pair with no negative that fits has none.
+    """
+    anchor, positive = pairs.positive.nonzero(as_tuple=True)
+    if not len(anchor):
+        return Triplets(anchor, positive, positive)
+    columns = pairs.positive.shape[1]
+    chances = pair_keys(keys[anchor], positive)
+    tries = random_below(chances[:, None] + torch.arange(1, _TRIES + 1, device=keys.device), columns)
+
+    def look_at_tries(matrix: Tensor, rows: Tensor) -> Tensor:
+        return matrix.reshape(-1)[rows[:, None] * columns + tries]
+
+    def look_at_all(matrix: Tensor, rows: Tensor) -> Tensor:
+        return matrix[rows]
+
+    fitting = fits(anchor, positive, look_at_tries) & look_at_tries(pairs.negative, anchor)
+    some, first = fitting.view(torch.uint8).max(dim=1)
+    drawn = tries.gather(1, first[:, None])[:, 0].masked_fill_(some == 0, -1)
+    for few in (drawn < 0).nonzero()[:, 0].split(len(pairs.positive)):
+        fitting = fits(anchor[few], positive[few], look_at_all) & pairs.negative[anchor[few]]
+        drawn[few] = draw_one(fitting, chances[few])
+    found = (drawn >= 0).nonzero()[:, 0]
+    return Triplets(anchor[found], positive[found], drawn[found])
+
+
+def draw_between(distances: Tensor, pairs: Pairs, keys: Tensor, above: float, below: float) -> Triplets:
+    """Draw, for every positive pair, one negative with d_ap + above < d_an < d_ap + below, see `draw_fitting`.
 
     Args:
         distances: (N, M).
@@ -25,36 +64,13 @@ def draw_between(distances: Tensor, pairs: Pairs, keys: Tensor, above: float, be
         keys: (N,) int64.
         above: -inf: no lower bound.
         below: the upper bound.
-
-    Returns:
-        The triplets; a positive pair with no negative in between has none.
     """
-    anchor, positive = pairs.positive.nonzero(as_tuple=True)
-    if not len(anchor):
-        return Triplets(anchor, positive, positive)
-    low = distances[anchor, positive] + above
-    high = distances[anchor, positive] + below
-    chances = pair_keys(keys[anchor], positive)
-    drawn = _draw_by_trying(distances, pairs.negative, anchor, low, high, chances)
-    missed = (drawn < 0).nonzero()[:, 0]
-    for few in missed.split(max(1, len(distances))):
-        inside = (distances[anchor[few]] > low[few, None]) & (distances[anchor[few]] < high[few, None])
-        drawn[few] = draw_one(inside & pairs.negative[anchor[few]], chances[few])
-    found = (drawn >= 0).nonzero()[:, 0]
-    return Triplets(anchor[found], positive[found], drawn[found])
 
+    def fits(anchor: Tensor, positive: Tensor, look: Look) -> Tensor:
+        near, far = distances[anchor, positive][:, None], look(distances, anchor)
+        return (far > near + above) & (far < near + below)
 
-def _draw_by_trying(
-    distances: Tensor, negative: Tensor, anchor: Tensor, low: Tensor, high: Tensor, keys: Tensor
-) -> Tensor:
-    """Return for each pair (T,) the first of a few random columns that fits, -1 where none does."""
-    columns = distances.shape[1]
-    tries = random_below(keys[:, None] + torch.arange(1, _TRIES + 1, device=keys.device), columns)
-    places = anchor[:, None] * columns + tries
-    tried = distances.reshape(-1)[places]
-    fits = (tried > low[:, None]) & (tried < high[:, None]) & negative.reshape(-1)[places]
-    some, first = fits.view(torch.uint8).max(dim=1)
-    return tries.gather(1, first[:, None])[:, 0].masked_fill(some == 0, -1)
+    return draw_fitting(pairs, keys, fits)
 
 
 def draw_one(mask: Tensor, keys: Tensor) -> Tensor:
@@ -79,3 +95,28 @@ def draw_columns(mask: Tensor, number: Tensor, keys: Tensor) -> Tensor:
     best, column = order.topk(most, dim=1)
     taken = (best >= 0) & (torch.arange(most, device=mask.device) < number[:, None])
     return torch.zeros_like(mask).scatter_(1, column, taken)
+
+
+def draw_of_groups(groups: Tensor, bits: Tensor, sizes: Tensor, number: int) -> Tensor:
+    """Draw `number` places of each group without replacement, all where a group has fewer.
+
+    Args:
+        groups: (L,) int64; numbers from len(sizes) on are of no group.
+        bits: (L,) int32 random in [0, 2^31).
+        sizes: (G,) int64, how many places each group has.
+        number: at least 1.
+
+    Returns:
+        The places drawn, group after group.
+    """
+    # Those with the smallest bits are drawn. Only what is below a bound that some four times as many pass is sorted.
+    bound = ((4 * number + 20) / sizes.clamp_min(1) * 2.0**31).clamp_max(2.0**31 - 1).to(torch.int32)
+    bound = torch.cat([bound, bound.new_tensor([-1])])
+    few = (bits <= bound[groups]).nonzero()[:, 0]
+    kept = torch.bincount(groups[few], minlength=len(sizes))
+    if bool((kept < sizes.clamp_max(number)).any()):
+        few = (groups < len(sizes)).nonzero()[:, 0]
+        kept = sizes
+    order = few[((groups[few] << 31) + bits[few]).argsort()]
+    place = torch.arange(len(order), device=order.device) - (kept.cumsum(0) - kept)[groups[order]]
+    return order[place < number]

@@ -107,7 +107,10 @@ class PairwiseLoss(MetricLoss):
             references = References(embeddings, labels, anchors)
         check_batch(embeddings, labels, references)
         rows = anchors if references.own is None else references.own
-        keys = None if self.miner is None else self.miner.keys(rows)
+        keys = None
+        if self.miner is not None:
+            self.miner.use_dimensions(embeddings.shape[1])
+            keys = self.miner.keys(rows)
 
         def block(x: Tensor, y: Tensor, start: int) -> dict[str, Ratio]:
             part = slice(start, start + len(x))

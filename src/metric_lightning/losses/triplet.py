@@ -11,36 +11,48 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from metric_lightning.distances import Distance
+from metric_lightning.functional.triplet_bands import triplet_band_sums
 from metric_lightning.functional.triplets import count_triplets, triplet_hinge_sums, triplet_soft_margin_sums
 from metric_lightning.losses.base import PairwiseLoss, check_positive
 from metric_lightning.miners.base import Miner
 from metric_lightning.relevance import Relevance
-from metric_lightning.types import Pairs, Ratio, Triplets
+from metric_lightning.types import Pairs, Ratio, TripletBand, Triplets
 
 
 class _TripletLoss(PairwiseLoss):
     """What both triplet losses share: all triplets in closed form, or those that a miner picks."""
 
+    average: str = "all"
+
     def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums."""
         mined = pairs if self.miner is None else self.miner(distances.detach(), pairs)
-        ratio = self._picked(distances, mined) if isinstance(mined, Triplets) else self._all(distances, mined)
-        return {"triplets": ratio}
+        if isinstance(mined, Triplets):
+            return {"triplets": self._picked(distances, mined)}
+        if isinstance(mined, TripletBand):
+            total, active, every = triplet_band_sums(distances, mined, self._cost, self._slope)
+            return {"triplets": Ratio(total, active if self.average == "active" else every)}
+        return {"triplets": self._all(distances, mined)}
 
     @abstractmethod
     def _all(self, distances: Tensor, pairs: Pairs) -> Ratio:
         """Sum over all triplets of the pairs."""
 
     @abstractmethod
-    def _cost(self, differences: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the cost (T,) of triplets with d_ap - d_an (T,), and what each counts (T,)."""
+    def _cost(self, differences: Tensor) -> Tensor:
+        """Return the costs of triplets with these d_ap - d_an, of any shape; 0 at -inf."""
+
+    @abstractmethod
+    def _slope(self, differences: Tensor) -> Tensor:
+        """Return the derivative of the costs; 0 at -inf."""
 
     def _picked(self, distances: Tensor, triplets: Triplets) -> Ratio:
         anchor, positive, negative = triplets
         # One look-up, as the gradient of each makes a matrix.
         places = torch.cat([positive, negative]) + (anchor * distances.shape[1]).repeat(2)
         to_positive, to_negative = distances.reshape(-1)[places].view(2, -1)
-        costs, counts = self._cost(to_positive - to_negative)
+        costs = self._cost(to_positive - to_negative)
+        counts = (costs > 0).to(costs.dtype) if self.average == "active" else torch.ones_like(costs)
         zeros = distances.new_zeros(len(distances))
         return Ratio(zeros.index_add(0, anchor, costs), zeros.index_add(0, anchor, counts))
 
@@ -87,9 +99,11 @@ class TripletMarginLoss(_TripletLoss):
         every = count_triplets(pairs.positive, pairs.negative, distances.dtype)
         return Ratio(total, active if self.average == "active" else every)
 
-    def _cost(self, differences: Tensor) -> tuple[Tensor, Tensor]:
-        costs = (differences + self.margin).clamp_min(0)
-        return costs, (costs > 0).to(costs.dtype) if self.average == "active" else torch.ones_like(costs)
+    def _cost(self, differences: Tensor) -> Tensor:
+        return (differences + self.margin).clamp_min(0)
+
+    def _slope(self, differences: Tensor) -> Tensor:
+        return (differences > -self.margin).to(differences.dtype)
 
 
 class TripletSoftMarginLoss(_TripletLoss):
@@ -124,5 +138,8 @@ class TripletSoftMarginLoss(_TripletLoss):
         total = triplet_soft_margin_sums(distances, pairs.positive, pairs.negative)
         return Ratio(total, count_triplets(pairs.positive, pairs.negative, distances.dtype))
 
-    def _cost(self, differences: Tensor) -> tuple[Tensor, Tensor]:
-        return softplus(differences), torch.ones_like(differences)
+    def _cost(self, differences: Tensor) -> Tensor:
+        return softplus(differences)
+
+    def _slope(self, differences: Tensor) -> Tensor:
+        return differences.sigmoid()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from metric_lightning.functional.hashing import anchor_keys
 from metric_lightning.parts import Part
-from metric_lightning.types import Pairs, Triplets
+from metric_lightning.types import Pairs, TripletBand, Triplets
 
 
 class Miner(Part, nn.Module, ABC):
@@ -30,8 +30,11 @@ class Miner(Part, nn.Module, ABC):
     def use_margin(self, margin: float) -> None:  # noqa: B027, most miners have none
         """Take the loss's margin, where the miner has one and was given none."""
 
+    def use_dimensions(self, dimensions: int) -> None:  # noqa: B027, nor ask for these
+        """Take the dimension of the embeddings, where the miner depends on it and was given none."""
+
     @abstractmethod
-    def forward(self, distances: Tensor, pairs: Pairs) -> Pairs | Triplets:
+    def forward(self, distances: Tensor, pairs: Pairs) -> Pairs | Triplets | TripletBand:
         """Return what was picked."""
 
 
@@ -47,8 +50,26 @@ class TripletMiner(Miner):
     """A miner that picks triplets; it never enumerates all of them."""
 
     @abstractmethod
-    def forward(self, distances: Tensor, pairs: Pairs) -> Triplets:
+    def forward(self, distances: Tensor, pairs: Pairs) -> Triplets | TripletBand:
         """Return the triplets picked."""
+
+
+class MarginMiner(TripletMiner):
+    """A triplet miner with a margin.
+
+    Args:
+        margin: in the units of the distance; None: the loss's own (0 where the miner is called outside of a loss).
+    """
+
+    def __init__(self, margin: float | None = None):
+        super().__init__()
+        self.margin = margin
+        self.margin_used = margin or 0.0
+
+    def use_margin(self, margin: float) -> None:
+        """Take the loss's margin where none was given."""
+        if self.margin is None:
+            self.margin_used = margin
 
 
 class RandomKeys(nn.Module):

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from metric_lightning.miners.base import TripletMiner
+from metric_lightning.miners.base import MarginMiner
 from metric_lightning.types import Pairs, Triplets
 
 
-class HardestNegative(TripletMiner):
+class HardestNegative(MarginMiner):
     """For each positive pair the triplet with the anchor's closest negative, where that triplet costs something.
 
     Known to collapse from a random start (all embeddings in one point, the loss at the margin): `RandomHardNegative`
@@ -17,22 +17,12 @@ class HardestNegative(TripletMiner):
         margin: a triplet costs something where d_ap - d_an + margin > 0; None: the loss's own.
     """
 
-    def __init__(self, margin: float | None = None):
-        super().__init__()
-        self.margin = margin
-        self._margin = margin or 0.0
-
-    def use_margin(self, margin: float) -> None:
-        """Take the loss's margin where none was given."""
-        if self.margin is None:
-            self._margin = margin
-
     def forward(self, distances: Tensor, pairs: Pairs) -> Triplets:
         """Return at most one triplet for each positive pair."""
         anchor, positive = pairs.positive.nonzero(as_tuple=True)
         if distances.shape[1] == 0:
             return Triplets(anchor, positive, positive)
         closest, column = distances.masked_fill(~pairs.negative, torch.inf).min(dim=1)
-        costly = distances[anchor, positive] - closest[anchor] + self._margin > 0
+        costly = distances[anchor, positive] - closest[anchor] + self.margin_used > 0
         anchor, positive = anchor[costly], positive[costly]
         return Triplets(anchor, positive, column[anchor])

@@ -5,11 +5,11 @@ import math
 from torch import Tensor
 
 from metric_lightning.functional.draws import draw_between
-from metric_lightning.miners.base import RandomKeys, TripletMiner, ready_keys
+from metric_lightning.miners.base import MarginMiner, RandomKeys, ready_keys
 from metric_lightning.types import Pairs, Triplets
 
 
-class RandomHardNegative(TripletMiner):
+class RandomHardNegative(MarginMiner):
     """For each positive pair a random one of the negatives with d_an < d_ap + margin; none where there is no such.
 
     The choice of the reference implementation: harder than random triplets, and does not collapse as the hardest do.
@@ -20,15 +20,8 @@ class RandomHardNegative(TripletMiner):
     """
 
     def __init__(self, margin: float | None = None, seed: int = 0):
-        super().__init__()
-        self.margin = margin
-        self._margin = margin or 0.0
+        super().__init__(margin)
         self.random = RandomKeys(seed)
-
-    def use_margin(self, margin: float) -> None:
-        """Take the loss's margin where none was given."""
-        if self.margin is None:
-            self._margin = margin
 
     def keys(self, anchors: Tensor) -> Tensor:
         """Return the random keys (N,) of this step."""
@@ -36,4 +29,4 @@ class RandomHardNegative(TripletMiner):
 
     def forward(self, distances: Tensor, pairs: Pairs) -> Triplets:
         """Return at most one triplet for each positive pair."""
-        return draw_between(distances, pairs, ready_keys(self.random, pairs), -math.inf, self._margin)
+        return draw_between(distances, pairs, ready_keys(self.random, pairs), -math.inf, self.margin_used)

@@ -3,11 +3,11 @@
 from torch import Tensor
 
 from metric_lightning.functional.draws import draw_between
-from metric_lightning.miners.base import RandomKeys, TripletMiner, ready_keys
+from metric_lightning.miners.base import MarginMiner, RandomKeys, ready_keys
 from metric_lightning.types import Pairs, Triplets
 
 
-class SemiHardNegative(TripletMiner):
+class SemiHardNegative(MarginMiner):
     """For each positive pair a random one of the negatives with d_ap < d_an < d_ap + margin.
 
     Such a triplet costs between 0 and the margin (Schroff et al. 2015). A pair without such a negative gives none.
@@ -18,15 +18,8 @@ class SemiHardNegative(TripletMiner):
     """
 
     def __init__(self, margin: float | None = None, seed: int = 0):
-        super().__init__()
-        self.margin = margin
-        self._margin = margin or 0.0
+        super().__init__(margin)
         self.random = RandomKeys(seed)
-
-    def use_margin(self, margin: float) -> None:
-        """Take the loss's margin where none was given."""
-        if self.margin is None:
-            self._margin = margin
 
     def keys(self, anchors: Tensor) -> Tensor:
         """Return the random keys (N,) of this step."""
@@ -34,4 +27,4 @@ class SemiHardNegative(TripletMiner):
 
     def forward(self, distances: Tensor, pairs: Pairs) -> Triplets:
         """Return at most one triplet for each positive pair."""
-        return draw_between(distances, pairs, ready_keys(self.random, pairs), 0.0, self._margin)
+        return draw_between(distances, pairs, ready_keys(self.random, pairs), 0.0, self.margin_used)

@@ -1,0 +1,68 @@
+"""Distance-weighted sampling (Wu, Manmatha, Smola, Kraehenbuehl 2017, Sampling matters in deep embedding learning)."""
+
+import torch
+from torch import Tensor
+
+from metric_lightning.functional.hashing import pair_keys, random_below
+from metric_lightning.functional.pairs import positive_slots
+from metric_lightning.miners.base import RandomKeys, TripletMiner, ready_keys
+from metric_lightning.types import Pairs, Triplets
+
+
+class DistanceWeighted(TripletMiner):
+    """For each positive pair a random negative, all distances about as likely as one another.
+
+    Between points spread over the unit sphere in D dimensions, distances d have the density
+    q(d) ~ d^(D-2) (1 - d^2 / 4)^((D-3)/2), which for large D is nearly all around sqrt(2): uniform draws see no near
+    negatives, and the nearest ones are mostly noise. Here a negative has the weight 1 / q(max(d, cutoff)), so that the
+    draw spreads over all distances; those from `limit` on, which cost nothing in the paper's margin loss, have none.
+    For Euclidean distances of embeddings of length 1. Anchors without a negative below `limit` give no triplet.
+
+    Args:
+        cutoff: distances below count as this one, which bounds the weight of the nearest; above 0.
+        limit: distance from which a negative is not drawn; above `cutoff`, at most 2.
+        dimensions: D; None: those of the loss's embeddings.
+        seed: of the draws; each training step draws anew.
+    """
+
+    def __init__(self, cutoff: float = 0.5, limit: float = 1.4, dimensions: int | None = None, seed: int = 0):
+        super().__init__()
+        if not 0 < cutoff < limit <= 2:
+            raise ValueError(f"DistanceWeighted: 0 < cutoff < limit <= 2 must hold, got {cutoff} and {limit}")
+        self.cutoff = cutoff
+        self.limit = limit
+        self.dimensions = dimensions
+        self.dimensions_used = dimensions
+        self.random = RandomKeys(seed)
+
+    def use_dimensions(self, dimensions: int) -> None:
+        """Take the dimension of the loss's embeddings where none was given."""
+        if self.dimensions is None:
+            self.dimensions_used = dimensions
+
+    def keys(self, anchors: Tensor) -> Tensor:
+        """Return the random keys (N,) of this step."""
+        return self.random(anchors)
+
+    def forward(self, distances: Tensor, pairs: Pairs) -> Triplets:
+        """Return at most one triplet for each positive pair."""
+        keys = ready_keys(self.random, pairs)
+        columns, filled = positive_slots(pairs.positive)
+        if not columns.shape[1]:
+            return Triplets(*pairs.positive.nonzero(as_tuple=True), columns.reshape(-1))
+        summed = self._weights(distances, pairs.negative).cumsum(dim=1, dtype=torch.float64)
+        share = random_below(pair_keys(keys[:, None], columns), 2**31) / 2.0**31
+        # The first column whose sum is above the share: one without weight never is.
+        negative = torch.searchsorted(summed, share * summed[:, -1:], right=True)
+        anchor, slot = (filled & (summed[:, -1:] > 0)).nonzero(as_tuple=True)
+        return Triplets(anchor, columns[anchor, slot], negative[anchor, slot])
+
+    def _weights(self, distances: Tensor, negative: Tensor) -> Tensor:
+        if self.dimensions_used is None:
+            raise ValueError("DistanceWeighted: dimensions is not known outside of a loss; give it")
+        used = distances.clamp(self.cutoff, self.limit)
+        opposite = (1 - used.square() / 4).clamp_min_(torch.finfo(used.dtype).eps)
+        logs = used.log_().mul_(2 - self.dimensions_used).sub_(opposite.log_(), alpha=(self.dimensions_used - 3) / 2)
+        logs.masked_fill_(~(negative & (distances < self.limit)), -torch.inf)
+        top = logs.amax(dim=1, keepdim=True)
+        return logs.sub_(top.masked_fill_(top.isinf(), 0)).exp_()
