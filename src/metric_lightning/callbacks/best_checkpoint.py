@@ -46,7 +46,7 @@ class BestCheckpoint(ModelCheckpoint):
         every_n_train_steps: int | None = None,
         train_time_interval: timedelta | None = None,
     ):
-        # Not used: Lightning's save_last, which follows the best only, and its steps, which judge new weights by old figures.
+        # Lightning's own save_last follows the best only, and its steps judge new weights by old figures.
         super().__init__(
             filename="epoch={epoch}-step={step}",
             monitor=monitor,

@@ -1,8 +1,12 @@
 """Large batches on small devices: the network takes a batch in chunks and forgets the activations of each.
 
 The backward pass computes them again, a chunk at a time. The loss sees the whole batch, and the gradients are those of
-the whole batch. Dropout draws the same again (the random state is kept); batch normalisation sees the statistics
-of its chunk, not of the batch, and its running statistics move once a chunk, recomputation left out.
+the whole batch: exactly so for networks that treat each input by itself. What doesn't:
+
+- dropout draws the same again in the backward pass, so gradients are right; its draws for a chunk are others than those
+  for the whole batch;
+- batch normalisation sees the statistics of its chunk, not of the batch, and its running statistics move once a
+  chunk, recomputation left out.
 """
 
 import torch
@@ -19,7 +23,20 @@ def embed_in_chunks(network: nn.Module, inputs: Tensor, chunk_size: int) -> Tens
         network: maps (n, ...) to (n, D).
         inputs: (n, ...).
         chunk_size: inputs at a time, at least 1.
+
+    Raises:
+        TypeError: inputs are no tensor.
+
+    Example:
+        >>> network = nn.Linear(3, 2)
+        >>> inputs = torch.randn(5, 3)
+        >>> torch.allclose(embed_in_chunks(network, inputs, chunk_size=2), network(inputs))
+        True
     """
+    if not isinstance(inputs, Tensor):
+        raise TypeError(
+            f"embed_chunk_size needs inputs in one tensor (n, ...), got {type(inputs).__name__}: leave it out"
+        )
     if not torch.is_grad_enabled() or len(inputs) <= chunk_size:
         return torch.cat([network(chunk) for chunk in inputs.split(chunk_size)]) if len(inputs) else network(inputs)
     first = _StatisticsOnce(network)
