@@ -34,6 +34,8 @@ def compare(arguments: Sequence[str]) -> str:
     options = parsed_options(arguments, (__doc__ or "").split("\n")[0])
     labels = labels_of(config_files(options.configs))
     files = {label: file for file, label in labels.items() if label not in options.skip}
+    if not files:
+        raise UserError(f"--skip {' '.join(options.skip)}: nothing is left to compare")
     if options.against not in {None, *files}:
         raise UserError(f"--against {options.against}: the methods are {', '.join(files)}")
     grid, shared = parsed_grid(options.grid, list(files.values())), shared_settings(options)

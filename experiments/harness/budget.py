@@ -19,6 +19,7 @@ class Budget(Callback):
         self.images = 0
         self._earlier = 0.0
         self._started: float | None = None
+        self._closed = False
 
     @property
     def seconds(self) -> float:
@@ -34,8 +35,13 @@ class Budget(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._earlier, self._started = self.seconds, None
 
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._closed = self._closed or stage == "fit"
+
     def state_dict(self) -> dict[str, Any]:
         return {"images": self.images, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        if self._closed:
+            return  # the best checkpoint is loaded for its evaluation: what was spent after it is spent all the same
         self.images, self._earlier = state_dict["images"], state_dict["seconds"]
