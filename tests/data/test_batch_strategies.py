@@ -182,6 +182,11 @@ def test_balanced_classes_and_samples_take_turns_over_epochs():
     assert all(sorted(counts.values()) == [2, 2, 2, 2, 4] for counts in classes)
     twice = [next(label for label, count in counts.items() if count == 4) for counts in classes]
     assert all(len(set(twice[i : i + 5])) == 5 for i in range(0, 200, 5))
+    # The one that fills up the last batch comes anywhere before.
+    first = [
+        [label in labels[batch] for batch in batches[3 * i : 3 * i + 3]].index(True) for i, label in enumerate(twice)
+    ]
+    assert set(first) == {0, 1}
     # Within class 0, 31 samples in groups of two: each 16 groups hold all of them.
     groups = [[i for i in batch if labels[i] == 0] for batch in batches]
     groups = [group for group in groups if group]
@@ -276,3 +281,21 @@ def test_augmentation_seeds_do_not_depend_on_how_an_epoch_is_cut(kind):
     assert len(whole) == 60 * kind.tuple_size
     assert places(7, 1) == places(5, 3) == whole
     assert len({seed for _, seed, _ in whole}) == 1
+
+
+@pytest.mark.parametrize(("n_classes", "kinds"), [(2, 10), (3, 10)])
+def test_any_classes_meet_in_a_batch_equally_often(n_classes, kinds):
+    sampler = BalancedBatches(n_classes, 1, batches_per_epoch=9_000 // n_classes).sampler(EVEN)
+    met = Counter(tuple(sorted(EVEN[batch].tolist())) for batch in sampler)
+    assert len(met) == kinds
+    # 450 or 300 expected, standard deviation about 20.
+    expected = sum(met.values()) / kinds
+    assert all(abs(count - expected) < 0.25 * expected for count in met.values())
+
+
+def test_any_samples_of_a_class_meet_in_a_batch_equally_often():
+    labels = torch.tensor([0] * 5 + [1] * 5)
+    sampler = BalancedBatches(2, 2, batches_per_epoch=4_500).sampler(labels)
+    met = Counter(tuple(sorted(i for i in batch if i < 5)) for batch in sampler)
+    assert len(met) == 10
+    assert all(abs(count - 450) < 110 for count in met.values())
