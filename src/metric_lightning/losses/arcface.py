@@ -4,11 +4,12 @@ N anchors, C classes; cos (N, C) cosines between anchors and class weights, y th
 """
 
 import math
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from metric_lightning.functional.class_costs import class_costs, own_scores
-from metric_lightning.functional.distances import safe_sqrt
 from metric_lightning.losses.base import check_positive
 from metric_lightning.losses.class_weights import CosineClassLoss
 
@@ -22,15 +23,32 @@ def add_angle(cosines: Tensor, margin: float, monotonic: bool = True) -> Tensor:
         monotonic: beyond theta = pi - m, where cos(theta + m) rises again, cos(theta) - m sin(m).
 
     Example:
-        >>> import torch
         >>> add_angle(torch.tensor([1.0, 0.0, -1.0]), margin=0.5)
         tensor([ 0.8776, -0.4794, -1.2397])
     """
-    sines = safe_sqrt((1 - cosines.square()).clamp_min(0))
-    turned = cosines * math.cos(margin) - sines * math.sin(margin)
-    if not monotonic:
+    result: Tensor = _AddAngle.apply(cosines, margin, monotonic)
+    return result
+
+
+class _AddAngle(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, cosines: Tensor, margin: float, monotonic: bool) -> Tensor:
+        sines = (1 - cosines.square()).clamp_min_(0).sqrt_()
+        turned = cosines * math.cos(margin) - sines * math.sin(margin)
+        # d sin / d cos = -cos / sin; at sin 0 any direction leads away, and none is taken.
+        slopes = cosines / sines.masked_fill_(sines == 0, torch.inf) * math.sin(margin) + math.cos(margin)
+        if monotonic:
+            beyond = cosines < -math.cos(margin)
+            turned = torch.where(beyond, cosines - margin * math.sin(margin), turned)
+            slopes.masked_fill_(beyond, 1)
+        ctx.save_for_backward(slopes)
         return turned
-    return turned.where(cosines >= -math.cos(margin), cosines - margin * math.sin(margin))
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        (slopes,) = ctx.saved_tensors
+        return slopes * gradient, None, None
 
 
 def arcface_costs(
@@ -46,7 +64,6 @@ def arcface_costs(
         monotonic: see `add_angle`.
 
     Example:
-        >>> import torch
         >>> arcface_costs(torch.tensor([[1.0, 0.0]]), torch.tensor([0]), margin=math.pi / 2, scale=1.0)  # a tie
         tensor([0.6931])
     """
@@ -70,7 +87,6 @@ class ArcFaceLoss(CosineClassLoss):
         monotonic: whether the own class's score falls on beyond pi - m.
 
     Example:
-        >>> import torch
         >>> loss = ArcFaceLoss(num_classes=2, embedding_dim=2, margin=0.5, scale=1.0)
         >>> loss.weight.data = torch.eye(2)
         >>> loss(torch.tensor([[2.0, 0.0]]), torch.tensor([0]))  # log(1 + exp(0 - cos(0.5)))

@@ -92,12 +92,11 @@ class BatchInstanceLoss(MetricLoss):
             anchors = unit_rows(full_precision(embeddings))
             same = references.embeddings is embeddings
             columns = anchors if same else unit_rows(full_precision(references.embeddings))
-            scaled = anchors * self.scale
 
         def block(x: Tensor, y: Tensor, start: int) -> dict[str, Ratio]:
             part = slice(start, start + len(x))
             scores = x @ y.T
-            shares = (scores.detach() - self.scale).exp_()  # no cosine is above 1: nothing overflows
+            shares = (scores.detach() - 1).mul_(self.scale).exp_()  # no cosine is above 1: nothing overflows
             if pairs is not None:
                 others = pairs.positive[part] | pairs.negative[part]
                 shares.masked_fill_(~others, 0)
@@ -107,7 +106,7 @@ class BatchInstanceLoss(MetricLoss):
                     shares.scatter_(1, own[part, None], 0)
                 counted = x.new_full((len(x),), float(len(y) > (own is not None)))
             sums = shares.sum(dim=1)
-            slopes = shares.div_((1 + sums)[:, None])
+            slopes = shares.mul_((self.scale / (1 + sums))[:, None])
             return {"instances": Ratio(with_slopes(sums.log1p(), slopes, scores), counted)}
 
-        return sum_over_blocks(block, scaled, columns, (), self.block_size)
+        return sum_over_blocks(block, anchors, columns, (), self.block_size)

@@ -58,9 +58,7 @@ def center_spread(centers: Tensor) -> Tensor:
     """
     number = len(centers)
     classes = centers.transpose(0, 1)
-    squared = 2 - 2 * (classes @ classes.mT)
-    equal = squared < 8 * torch.finfo(squared.dtype).eps  # what rounding leaves between equal centers
-    apart = squared.masked_fill(equal, 1).sqrt().masked_fill(equal, 0)
+    apart = torch.cdist(classes, classes, compute_mode="donot_use_mm_for_euclid_dist")
     return apart.sum() / max(1, 2 * len(classes) * number * (number - 1))
 
 
