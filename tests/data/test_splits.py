@@ -27,6 +27,13 @@ def test_a_stratified_draw_is_exact_disjoint_and_proportional(size):
         assert ((taken - sizes * count / 101).abs() < 1).all()
 
 
+def test_a_stratified_draw_rounds_by_largest_remainder():
+    # Shares are 1.2 and 1.8, whatever the seed.
+    for seed in range(5):
+        drawn, _ = stratified_draw(torch.tensor([0] * 8 + [1] * 12), 3, seed)
+        assert [int((drawn < 8).sum()), len(drawn)] == [1, 3]
+
+
 def test_a_stratified_draw_is_seeded():
     first = stratified_draw(LABELS, 20, seed=0)[0]
     assert torch.equal(stratified_draw(LABELS, 20, seed=0)[0], first)

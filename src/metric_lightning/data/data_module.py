@@ -12,6 +12,7 @@ from metric_lightning.data.class_index import ClassIndex
 from metric_lightning.data.dataset import LabelledDataset, Subset
 from metric_lightning.data.loader import EvaluationLoader, TrainingLoader
 from metric_lightning.data.plain_batches import PlainBatches
+from metric_lightning.data.rotated_classes import QUARTERS, RotatedClasses, rotated_names
 from metric_lightning.data.sampler import EvaluationSampler
 from metric_lightning.data.splits import SampleSplit, Split
 from metric_lightning.data.strategy import BatchStrategy, require_at_least, require_seed
@@ -48,6 +49,8 @@ class MetricDataModule(LightningDataModule, ABC):
         num_workers: processes that load; 0 (load in this one) is best for data in memory.
         seed: of batches and augmentation, not of the split. None: the one given to
             `seed_everything`, else 0.
+        rotated_classes: train also on each training class turned by 90, 180 and 270 degrees, as classes of
+            their own (see `RotatedClasses`); the validation and test parts are as they are.
 
     Attributes:
         num_classes: number of classes of the training part; known at once.
@@ -97,6 +100,7 @@ class MetricDataModule(LightningDataModule, ABC):
         eval_batch_size: int = 512,
         num_workers: int = 0,
         seed: int | None = None,
+        rotated_classes: bool = False,
     ):
         super().__init__()
         if seed is None:
@@ -110,10 +114,15 @@ class MetricDataModule(LightningDataModule, ABC):
         self.input_shape = tuple(input_shape)
         self.own_class_names = list(class_names)
         training = self.split.classes(self.own_class_names).train
-        others = set(range(len(self.own_class_names))) - set(training)
-        self._class_order = [*training, *sorted(others)]
-        self.num_classes = len(training)
-        self.class_names = [self.own_class_names[number] for number in self._class_order]
+        others = sorted(set(range(len(self.own_class_names))) - set(training))
+        self.rotated_classes = rotated_classes
+        names = [self.own_class_names[number] for number in training]
+        names = rotated_names(names) if rotated_classes else names
+        self.num_classes = len(names)
+        self.class_names = names + [self.own_class_names[number] for number in others]
+        self._number_of = torch.empty(len(self.own_class_names), dtype=torch.int64)
+        self._number_of[training] = torch.arange(len(training))
+        self._number_of[others] = torch.arange(len(others)) + self.num_classes
         self._is_set_up = False
 
     @abstractmethod
@@ -132,7 +141,10 @@ class MetricDataModule(LightningDataModule, ABC):
         self._require_as_declared(pool)
         test_labels = None if test_pool is None else test_pool.labels
         train, validation, test = self.split.samples(pool.labels, test_labels, self.own_class_names)
-        self.train_eval_set = self._part(pool, train)
+        trained = self._part(pool, train)
+        if self.rotated_classes:
+            trained = RotatedClasses(trained, self.num_classes // QUARTERS, self.class_names)
+        self.train_eval_set = trained
         self.val_set = self._part(pool, validation)
         self.test_set = self._part(pool if test_pool is None else test_pool, test)
         ClassIndex(self.train_eval_set.labels).require_two_classes("training")
@@ -191,9 +203,7 @@ class MetricDataModule(LightningDataModule, ABC):
         return self.trainer.global_rank, self.trainer.world_size
 
     def _part(self, pool: LabelledDataset, samples: torch.Tensor) -> LabelledDataset:
-        number_of = torch.empty(len(self._class_order), dtype=torch.int64)
-        number_of[torch.tensor(self._class_order)] = torch.arange(len(self._class_order))
-        return Subset(pool, samples, number_of[pool.labels[samples]], self.class_names)
+        return Subset(pool, samples, self._number_of[pool.labels[samples]], self.class_names)
 
     def _require_as_declared(self, pool: LabelledDataset) -> None:
         declared = (self.own_class_names, self.input_shape)

@@ -14,6 +14,8 @@ from metric_lightning.data.strategy import require_seed
 from metric_lightning.errors import UserError
 from metric_lightning.parts import Part
 
+_MOST_NAMES = 100  # in a message
+
 
 class SplitClasses(NamedTuple):
     """Class numbers of each part, ascending; disjoint unless the split is by sample."""
@@ -157,12 +159,13 @@ class ClassSplit(Split):
     def classes(self, class_names: Sequence[str]) -> SplitClasses:
         wanted = (self.train_classes, self.validation_classes, self.test_classes)
         given = [_class_numbers(part, class_names) if isinstance(part, list) else [] for part in wanted]
-        named = sum(given, [])
-        if len(set(named)) < len(named):
+        named = [number for numbers in given for number in numbers]
+        taken = set(named)
+        if len(taken) < len(named):
             twice = next(number for number in named if named.count(number) > 1)
             raise UserError(f"class {class_names[twice]!r} is named twice in a ClassSplit; name it once")
         order = generator(self.seed).permutation(len(class_names)).tolist()
-        free = [number for number in order if number not in set(named)]
+        free = [number for number in order if number not in taken]
         parts = []
         for part, numbers in zip(wanted, given, strict=True):
             if isinstance(part, int):
@@ -254,7 +257,7 @@ def stratified_draw(labels: Tensor, size: int | float, seed: int) -> tuple[Tenso
             f"only {available} can be, since each class keeps one; ask for fewer"
         )
     random = generator(seed)
-    share = np.minimum(index.sizes * count / max(len(index), 1), index.sizes - 1)
+    share = index.sizes * count / max(len(index), 1)
     taken = np.floor(share).astype(np.int64)
     order = np.lexsort((random.random(len(taken)), taken - share))
     while (missing := count - int(taken.sum())) > 0:
@@ -282,12 +285,13 @@ def _samples_of(classes: SplitClasses, labels: Tensor, test_labels: Tensor | Non
 
 
 def _class_numbers(wanted: list[int | str], class_names: Sequence[str]) -> list[int]:
-    names = list(class_names)
+    number_of = {name: number for number, name in reversed(list(enumerate(class_names)))}
     numbers = []
     for item in wanted:
-        number = names.index(item) if item in names else item
-        if not isinstance(number, int) or not 0 <= number < len(names):
-            raise UserError(f"there is no class {item!r}; the classes are {', '.join(names)}")
+        number = number_of.get(item, item) if isinstance(item, str) else item
+        if not isinstance(number, int) or not 0 <= number < len(class_names):
+            names = ", ".join(class_names[:_MOST_NAMES]) + ", ..." * (len(class_names) > _MOST_NAMES)
+            raise UserError(f"there is no class {item!r}; the classes are {names}")
         numbers.append(number)
     return numbers
 
