@@ -142,6 +142,9 @@ def test_only_training_is_augmented():
     plain = data.train_eval_set.__getitems__(batch.indices.tolist())
     torch.testing.assert_close(batch.inputs, 255 - plain.inputs)
     assert images_of(data.train_eval_set)[:3] != images_of(data.train_set)[:3]
+    gallery = torch.cat([batch.inputs for batch in data.gallery_dataloader()])
+    everything = list(range(len(data.train_eval_set)))
+    assert torch.equal(gallery, data.train_eval_set.__getitems__(everything).inputs)
     assert max(images_of(data.test_set)) < 100
 
 
