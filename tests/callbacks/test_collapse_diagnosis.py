@@ -105,6 +105,14 @@ def test_a_divergence_is_named_at_once(tmp_path):
     assert set(callback.named) == {"diverged"}
 
 
+def test_a_small_embedding_that_tells_classes_apart_is_none(tmp_path):
+    network = Corners(4)
+    network.build((1, 6, 4))
+    with torch.no_grad():
+        network.layers[1].weight.mul_(1e-4)
+    assert diagnosed(tmp_path, module(network, lr=0.0)) == {}
+
+
 def test_a_condition_that_ceases_is_told(tmp_path, caplog):
     class Recovers(Blind):
         def forward(self, inputs):
@@ -176,6 +184,11 @@ def test_measures_against_loops():
     mean_count = sum(counts) / 8
     second, third = (sum((c - mean_count) ** k for c in counts) / 8 for k in (2, 3))
     assert found.hubness == pytest.approx(third / second**1.5)
+
+
+def test_pairs_at_equal_distances_count_half():
+    labels = torch.tensor([0, 0, 1, 1])
+    assert health_of(torch.randn(4, 2), labels, torch.ones(4, 4)).overlap == 0.5
 
 
 def test_measures_of_degenerate_sets_are_nan_not_errors():

@@ -81,6 +81,17 @@ def test_a_snapshot_is_taken_every_k_epochs_and_at_the_end_once(tmp_path):
     assert [name.rsplit("_", 1)[1] for name in found] == ["00005", "00004", "00002"]
 
 
+def test_the_end_of_training_is_looked_at_once(tmp_path):
+    class Counts(Projector):
+        epochs: list[int] = []
+
+        def snapshot(self, trainer, module, stage, epoch):
+            self.epochs.append(epoch)
+
+    trainer(tmp_path, [Counts(every_n_epochs=2)], max_epochs=4).fit(module(), datamodule=Quarters())
+    assert Counts.epochs == [2, 4]
+
+
 def test_without_a_validation_set_training_samples_are_shown(tmp_path):
     trainer(tmp_path, [Projector()]).fit(module(), datamodule=Quarters(validation_size=0))
     with tensorboard(tmp_path) as server:
