@@ -12,7 +12,7 @@ from metric_lightning.functional.hashing import pair_keys, random_below, random_
 from metric_lightning.functional.pairs import row_counts
 from metric_lightning.types import Pairs, Triplets
 
-_TRIES = 16
+_TRIES = 8
 
 Look = Callable[[Tensor, Tensor], Tensor]
 """(matrix, rows (T,)) -> what stands in those rows, in the columns that are looked at (T, K)."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 _MASK = (1 << 63) - 1
 _LOW_BITS = (1 << 32) - 1
+_ALL_BITS = (1 << 64) - 1
 
 
 def anchor_keys(seed: int, step: int, anchors: Tensor) -> Tensor:
@@ -58,10 +59,14 @@ def random_below(keys: Tensor, limit: int | Tensor) -> Tensor:
 def _scramble(values: Tensor) -> Tensor:
     """One round of SplitMix64 (Steele et al. 2014) on int64, result >= 0."""
     values = values.to(torch.int64) + -0x61C8864680B583EB
-    values = (values ^ ((values >> 30) & 0x3FFFFFFFF)) * -0x40A7B892E31B1A47
-    values = (values ^ ((values >> 27) & 0x1FFFFFFFFF)) * -0x6B2FB644ECCEEE15
-    return (values ^ ((values >> 31) & 0x1FFFFFFFF)) & _MASK
+    values.bitwise_xor_((values >> 30) & 0x3FFFFFFFF).mul_(-0x40A7B892E31B1A47)
+    values.bitwise_xor_((values >> 27) & 0x1FFFFFFFFF).mul_(-0x6B2FB644ECCEEE15)
+    return values.bitwise_xor_((values >> 31) & 0x1FFFFFFFF).bitwise_and_(_MASK)
 
 
 def _scramble_integer(value: int) -> int:
-    return int(_scramble(torch.tensor(value & _MASK)))
+    """The same round on a Python integer."""
+    value = (value + 0x9E3779B97F4A7C15) & _ALL_BITS
+    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _ALL_BITS
+    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _ALL_BITS
+    return (value ^ (value >> 31)) & _MASK

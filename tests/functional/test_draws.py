@@ -1,0 +1,82 @@
+import math
+
+import pytest
+import torch
+
+from metric_lightning.functional.draws import draw_between, draw_columns, draw_of_groups, draw_one
+from metric_lightning.functional.hashing import anchor_keys, random_bits
+from metric_lightning.functional.smallest import smallest_places
+from metric_lightning.types import Pairs
+
+KEYS = anchor_keys(0, 0, torch.arange(2000))
+
+
+def chi_square(counts: torch.Tensor, expected: float) -> float:
+    return float(((counts - expected) ** 2 / expected).sum())
+
+
+@pytest.mark.parametrize("fitting", [900, 40, 2], ids=["found by trying", "sometimes", "hardly ever"])
+def test_negatives_in_range_are_alike_likely_however_many_there_are(fitting: int):
+    distances = torch.full((2000, 1001), 9.0)
+    distances[:, :fitting] = 0.5
+    distances[:, -1] = 0.0
+    positive = torch.arange(1001) == 1000
+    pairs = Pairs(positive.expand(2000, -1), ~positive.expand(2000, -1))
+    found = draw_between(distances, pairs, KEYS, above=0.2, below=1.0)
+    assert torch.equal(found.anchor, torch.arange(2000))
+    assert found.negative.max() < fitting
+    # Ten bins of negatives, 9 degrees of freedom: above 40 with a chance of 1e-5.
+    bins = min(10, fitting)
+    counts = torch.bincount(found.negative * bins // fitting, minlength=bins).double()
+    assert chi_square(counts, 2000 / bins) < 40
+
+
+def test_nothing_in_range_gives_nothing():
+    positive = torch.tensor([[True, False, False]])
+    found = draw_between(torch.tensor([[0.0, 5.0, 5.0]]), Pairs(positive, ~positive), KEYS[:1], -math.inf, 1.0)
+    assert [len(index) for index in found] == [0, 0, 0]
+
+
+def test_one_of_a_row():
+    mask = torch.rand(500, 9, generator=torch.Generator().manual_seed(0)) < 0.3
+    drawn = draw_one(mask, KEYS[:500])
+    assert torch.equal(drawn >= 0, mask.any(dim=1))
+    filled = (drawn >= 0).nonzero()[:, 0]
+    assert mask[filled, drawn[filled]].all()
+
+
+def test_columns_without_replacement():
+    mask = torch.rand(500, 9, generator=torch.Generator().manual_seed(0)) < 0.5
+    number = torch.arange(500) % 6
+    drawn = draw_columns(mask, number, KEYS[:500])
+    assert not (drawn & ~mask).any()
+    assert torch.equal(drawn.sum(dim=1), torch.minimum(number, mask.sum(dim=1)))
+    counts = draw_columns(torch.ones(2000, 8) > 0, torch.full((2000,), 3), KEYS).sum(dim=0)
+    assert chi_square(counts.double(), 750) < 40
+
+
+@pytest.mark.parametrize("stingy", [False, True], ids=["by a bound", "where the bound kept too few"])
+def test_groups(stingy: bool):
+    groups = torch.randint(0, 7, (3000,), generator=torch.Generator().manual_seed(1)) ** 2 // 6  # uneven; 6: no group
+    bits = random_bits(KEYS[:1], 3000)[0]
+    if stingy:
+        bits = bits // 2 + (1 << 30)
+    sizes = torch.bincount(groups, minlength=7)[:6]
+    drawn = draw_of_groups(groups, bits, sizes, 10)
+    assert len(drawn.unique()) == len(drawn)
+    found = torch.bincount(groups[drawn], minlength=6)
+    assert torch.equal(found, sizes.clamp_max(10))
+
+
+@pytest.mark.parametrize("kind", ["random", "equal", "ties", "the small ones between samples"])
+@pytest.mark.parametrize("number", [0, 1, 100, 5000])
+def test_smallest_places(kind: str, number: int):
+    values = torch.rand(5000, generator=torch.Generator().manual_seed(2))
+    if kind == "equal":
+        values.fill_(1.0)
+    if kind == "ties":
+        values = (values * 4).floor()
+    if kind == "the small ones between samples":
+        values[::61] = -1.0
+    expected = sorted(range(5000), key=lambda place: (float(values[place]), place))[:number]
+    assert smallest_places(values, number).tolist() == expected
