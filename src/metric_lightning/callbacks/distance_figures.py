@@ -20,7 +20,7 @@ class DistanceFigures(SnapshotCallback):
       overlap, and the ROC curve of telling them apart;
     - `classes_val.png`: the distances of class means in units of the classes' radii, which shows what is confused.
 
-    Cost: one second for 500 samples on one core; O(max_points^2) memory.
+    Cost: half a second for 500 samples on one core; O(max_points^2) memory.
 
     Args:
         every_n_epochs: also draw during training; None: only at its end.

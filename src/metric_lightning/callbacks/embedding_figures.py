@@ -23,8 +23,8 @@ class EmbeddingFigures(SnapshotCallback):
     A picture replaces the one of the same name; TensorBoard keeps those of all epochs. Where there is no validation
     set the training set is drawn.
 
-    Cost on one core: half a second for a scatter, 3.5 s for t-SNE of 500 points, 5 s for 1,000, 9 s for 2,000 (the
-    t-SNE of the inputs is kept, so half of that from the second time on).
+    Cost on one core: 0.4 s for a scatter, 1.3 s for t-SNE of 500 points, 2 s for 1,000, 4 s for 2,000 (the t-SNE of the
+    inputs is kept, so half of that from the second time on).
 
     Args:
         every_n_epochs: also draw during training; None: only at its end.

@@ -19,7 +19,7 @@ class EmbeddingFilm(Callback):
     with more epochs than frames evenly spaced ones are shown, the first and the last among them. A run that is resumed
     films anew. Where the run keeps no files, or has no validation set, nothing is written.
 
-    Cost: 0.15 s a frame on one core, at the end of training; nothing before.
+    Cost: 0.1 s a frame on one core, at the end of training; nothing before.
 
     Args:
         max_points: samples that are shown.

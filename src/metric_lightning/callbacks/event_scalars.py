@@ -10,8 +10,7 @@ from metric_lightning.plots.learning_curves import Curve
 def read_scalars(run: Path) -> dict[str, Curve]:
     """Return steps and values of all scalars of a run's folder, by tag; {} where there are no events.
 
-    Earlier processes' values are among them, after a resume too. What an interrupted process logged after the
-    checkpoint from which it was resumed is left out.
+    Values of earlier processes, before a resume, are among them; steps that were taken twice are there twice.
     """
     events = EventAccumulator(str(run), size_guidance={SCALARS: 0})
     events.Reload()
