@@ -13,8 +13,10 @@ from metric_lightning.data.kmnist import KMNIST
 from metric_lightning.data.loader import EvaluationLoader, Loader, TrainingLoader
 from metric_lightning.data.mnist import MNIST
 from metric_lightning.data.mnist5k import MNIST5k
+from metric_lightning.data.omniglot import Omniglot
 from metric_lightning.data.pair_batches import PairBatches
 from metric_lightning.data.plain_batches import PlainBatches
+from metric_lightning.data.rotated_classes import RotatedClasses
 from metric_lightning.data.sampler import BatchSampler, EpochPlan, EvaluationSampler, Position
 from metric_lightning.data.splits import (
     ClassFold,
@@ -50,9 +52,11 @@ __all__ = [
     "MNIST",
     "MNIST5k",
     "MetricDataModule",
+    "Omniglot",
     "PairBatches",
     "PlainBatches",
     "Position",
+    "RotatedClasses",
     "SampleSplit",
     "Split",
     "SplitClasses",

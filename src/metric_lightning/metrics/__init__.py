@@ -17,6 +17,7 @@ from metric_lightning.metrics.one_shot_trials import (
     trial_scores_of_embeddings,
 )
 from metric_lightning.metrics.retrieval import RetrievalMetrics
+from metric_lightning.metrics.trial_accuracy import OneShotTrials
 from metric_lightning.metrics.verification import VerificationMetrics
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "IsotonicCalibration",
     "KNNAccuracy",
     "OneShotRun",
+    "OneShotTrials",
     "PlattCalibration",
     "RetrievalMetrics",
     "VerificationMetrics",

@@ -1,0 +1,71 @@
+"""Turned classes: each image four times, labels and names in step, augmentation before the turn, training only."""
+
+import pytest
+import torch
+from torchvision.transforms import v2
+
+from metric_lightning.data import ArrayDataset, ClassSplit, Draw, MetricDataModule, RotatedClasses, SampleSplit
+from metric_lightning.errors import UserError
+
+LABELS = torch.tensor([0, 1, 1, 2, 0])
+
+
+class Squares(MetricDataModule):
+    def __init__(self, split, rotated_classes):
+        super().__init__(list("abcdefghij"), (1, 3, 3), split=split, rotated_classes=rotated_classes)
+
+    def load(self):
+        images = torch.arange(200).byte()[:, None, None, None].expand(-1, 1, 3, 3)
+        return ArrayDataset(images, torch.arange(200) % 10, self.own_class_names), None
+
+
+@pytest.fixture
+def images():
+    return torch.randint(256, (5, 3, 4, 4), dtype=torch.uint8)
+
+
+def test_every_image_is_there_in_each_direction(images):
+    turned = RotatedClasses(ArrayDataset(images, LABELS, std=1 / 255))
+    assert len(turned) == 20 and len(turned.class_names) == 12
+    batch = turned.__getitems__([19, 0, 7, 12, 7])
+    for index, image, label in zip(batch.indices.tolist(), batch.inputs, batch.labels.tolist(), strict=True):
+        quarter, place = index // 5, index % 5
+        expected = images[place].float()
+        for _ in range(quarter):
+            expected = expected.transpose(1, 2).flip(1)  # a quarter anticlockwise
+        torch.testing.assert_close(image, expected)
+        assert label == LABELS[place] + 3 * quarter
+        single, single_label = turned[index]
+        assert torch.equal(single, image) and single_label == label
+    assert turned.__getitems__([]).labels.tolist() == []
+
+
+def test_augmentation_comes_before_the_turn_and_is_seeded_by_place(images):
+    data = ArrayDataset(images, LABELS, std=1 / 255)
+    transforms = [v2.RandomAffine(degrees=40)]
+    indices = Draw([6, 17, 3], seed=5, first=9)
+    found = RotatedClasses(data).augmented(transforms).__getitems__(indices).inputs
+    plain = data.augmented(transforms).__getitems__(Draw([1, 2, 3], seed=5, first=9)).inputs
+    expected = torch.stack([image.rot90(k, (1, 2)) for image, k in zip(plain, (1, 3, 0), strict=True)])
+    assert torch.equal(found, expected) and not torch.equal(found, RotatedClasses(data).__getitems__(indices).inputs)
+
+
+@pytest.mark.parametrize("split", [SampleSplit(), ClassSplit([3, 5, 8], [1], [2, 4])])
+def test_only_the_training_part_of_a_module_has_more_classes(split):
+    plain, turned = Squares(split, False), Squares(split, True)
+    for data in (plain, turned):
+        data.setup()
+    assert turned.num_classes == 4 * plain.num_classes and len(turned.train_set) == 4 * len(plain.train_set)
+    assert sorted(turned.train_set.labels.unique().tolist()) == list(range(turned.num_classes))
+    for part in ("val_set", "test_set"):
+        one, other = getattr(plain, part), getattr(turned, part)
+        names = [[part.class_names[label] for label in part.labels.tolist()] for part in (one, other)]
+        assert names[0] == names[1] and len(one) == len(other)
+    names = [turned.class_names[label] for label in turned.train_set.labels.tolist()]
+    size = len(plain.train_set)
+    assert names[3 * size :] == [f"{name} turned 270" for name in names[:size]]
+
+
+def test_images_that_are_not_square_are_refused():
+    with pytest.raises(UserError, match=r"square images, but these have the shape \(1, 2, 3\)"):
+        RotatedClasses(ArrayDataset(torch.zeros(2, 1, 2, 3).byte(), [0, 1]))
