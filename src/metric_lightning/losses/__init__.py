@@ -22,10 +22,12 @@ from metric_lightning.losses.multi_similarity import MultiSimilarityLoss
 from metric_lightning.losses.n_pairs import NPairsLoss
 from metric_lightning.losses.nca import NCALoss
 from metric_lightning.losses.normalized_softmax import NormalizedSoftmaxLoss
+from metric_lightning.losses.partial_fc import PartialFCLoss
 from metric_lightning.losses.proxy_anchor import ProxyAnchorLoss
 from metric_lightning.losses.proxy_nca import ProxyNCALoss
 from metric_lightning.losses.pytorch_metric_learning import PytorchMetricLearningLoss
 from metric_lightning.losses.ranked_list import RankedListLoss
+from metric_lightning.losses.sharded_classes import ShardedClassLoss
 from metric_lightning.losses.sigmoid_pairwise import SigmoidPairwiseLoss
 from metric_lightning.losses.signal_to_noise_contrastive import SignalToNoiseContrastiveLoss
 from metric_lightning.losses.smooth_ap import SmoothAPLoss
@@ -67,11 +69,13 @@ __all__ = [
     "NTXentLoss",
     "NormalizedSoftmaxLoss",
     "PairwiseLoss",
+    "PartialFCLoss",
     "ProxyAnchorLoss",
     "ProxyNCALoss",
     "PytorchMetricLearningLoss",
     "RankedListLoss",
     "SigmoidPairwiseLoss",
+    "ShardedClassLoss",
     "SignalToNoiseContrastiveLoss",
     "SmoothAPLoss",
     "SoftTripleLoss",

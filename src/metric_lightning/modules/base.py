@@ -16,6 +16,7 @@ from metric_lightning.modules.chunks import embed_in_chunks
 from metric_lightning.modules.collect import Collector
 from metric_lightning.modules.hyperparameters import described_arguments, given_by_cli
 from metric_lightning.modules.random_state import RandomState, random_states_of_ranks, restore_random_state
+from metric_lightning.modules.shards import not_averaged, put_together, share_out, take_share
 from metric_lightning.modules.statistics import batch_statistics
 from metric_lightning.networks.base import EmbeddingNetwork
 from metric_lightning.parts import Part
@@ -128,6 +129,10 @@ class MetricModule(Part, LightningModule, ABC):
         """Build from the Trainer's data module what is not built yet."""
         data = getattr(self._trainer, "datamodule", None)  # no trainer while a checkpoint is loaded
         self.build(getattr(data, "num_classes", None), getattr(data, "input_shape", None))
+        if self._trainer is not None:
+            share_out(self, self.loss)
+            # The name is DDP's.
+            self._ddp_params_and_buffers_to_ignore = [f"loss.{name}" for name in not_averaged(self.loss)]
 
     def _embedding_dim(self, input_shape: tuple[int, ...] | None) -> int:
         known = getattr(self.network, "embedding_dim", None)
@@ -183,11 +188,13 @@ class MetricModule(Part, LightningModule, ABC):
     # Resuming: dropout goes on where it was.
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep where the random streams of all ranks stand."""
+        """Keep what ranks have of their own: where random streams stand, class weights shared out."""
         checkpoint[_RANDOM_STATES] = random_states_of_ranks()
+        put_together(self, self.loss, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note where they stood, for a run that goes on."""
+        take_share(self.loss, checkpoint)
         if self._trainer is not None and self.trainer.state.fn == TrainerFn.FITTING:
             self._random_states = checkpoint.get(_RANDOM_STATES, [])
 

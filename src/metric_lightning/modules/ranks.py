@@ -16,7 +16,9 @@ from torch import Tensor
 
 from metric_lightning.losses.base import MetricLoss, reduce_terms
 from metric_lightning.losses.blocks import full_precision
+from metric_lightning.losses.sharded_classes import ShardedClassLoss
 from metric_lightning.modules.gather import gather_rows, row_counts, world_size
+from metric_lightning.modules.shards import loss_over_shards
 from metric_lightning.types import Pairs, Ratio, References
 
 
@@ -31,6 +33,8 @@ def loss_over_ranks(loss: MetricLoss, embeddings: Tensor, labels: Tensor) -> tup
     if world_size() == 1:
         value = loss(embeddings, labels)
         return value, value.detach()
+    if isinstance(loss, ShardedClassLoss) and loss.ranks > 1:
+        return loss_over_shards(loss, embeddings, labels)
     counts = row_counts(len(embeddings), embeddings.device)
     # In float32, so that the gradients of half-precision embeddings are not rounded once for each rank.
     columns = gather_rows(full_precision(embeddings), counts)
