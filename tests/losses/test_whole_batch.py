@@ -15,6 +15,7 @@ from metric_lightning.losses import (
     WeightedSum,
 )
 from metric_lightning.losses.dynamic_soft_margin import soft_histogram
+from metric_lightning.miners import TripletMargin
 from metric_lightning.types import Pairs, References
 
 
@@ -70,6 +71,29 @@ def test_the_histogram_stays_in_evaluation_and_is_restored():
     other = DynamicSoftMargin(bins=16, momentum=0.5)
     other.load_state_dict(loss.state_dict())
     assert torch.equal(other(*batch), loss(*batch)) and torch.equal(other.histogram, loss.histogram)
+
+
+@pytest.mark.parametrize("kind", ["all", "hard", "semi-hard"])
+def test_triplets_of_a_band_are_listed(kind: str):
+    loss = DynamicSoftMargin(bins=16, miner=TripletMargin(margin=0.3, kind=kind)).double()
+    x, labels = torch.randn(9, 3, dtype=torch.float64), torch.tensor([0, 0, 0, 1, 1, 1, 1, 2, 2])
+    rows = x / x.norm(dim=1, keepdim=True)
+    d = torch.cdist(rows, rows).tolist()
+    inside = {"all": lambda gap: gap <= 0.3, "hard": lambda gap: gap <= 0, "semi-hard": lambda gap: 0 < gap <= 0.3}[
+        kind
+    ]
+    values = torch.tensor(
+        [
+            d[a][p] - d[a][n]
+            for a in range(9)
+            for p in range(9)
+            for n in range(9)
+            if a != p and labels[a] == labels[p] and labels[a] != labels[n] and inside(d[a][n] - d[a][p])
+        ],
+        dtype=torch.float64,
+    )
+    weights = soft_histogram(values, 16, 2.0).cumsum(0)[((values + 2) / (4 / 15)).long()]
+    torch.testing.assert_close(loss(x, labels), (weights * values).mean())
 
 
 def test_a_value_at_either_end_of_the_histogram():

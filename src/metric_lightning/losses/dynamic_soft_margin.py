@@ -8,11 +8,12 @@ from torch import Tensor
 
 from metric_lightning.distances import Distance
 from metric_lightning.functional.distances import euclidean_distances
+from metric_lightning.functional.pairs import positive_slots
 from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.base import PairwiseLoss, check_positive
 from metric_lightning.miners.base import TripletMiner
 from metric_lightning.relevance import Relevance
-from metric_lightning.types import Pairs, Ratio, Triplets
+from metric_lightning.types import Pairs, Ratio, TripletBand, Triplets
 
 
 class UnitEuclideanDistance(Distance):
@@ -69,7 +70,7 @@ class DynamicSoftMargin(PairwiseLoss):
         momentum: share of the newest batch, in (0, 1].
         reach: r > 0; what lies beyond counts as r.
         distance: default Euclidean between unit vectors, so r = 2.
-        miner: picks triplets; None: the closest negative for each positive pair.
+        miner: picks triplets, and all of them are listed; None: the closest negative for each positive pair.
         relevance: what makes a pair positive; None: equal labels.
 
     Example:
@@ -105,8 +106,10 @@ class DynamicSoftMargin(PairwiseLoss):
 
     def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums."""
-        closest = _closest_negatives if self.miner is None else self.miner
-        anchor, positive, negative = closest(distances.detach(), pairs)
+        pick = _closest_negatives if self.miner is None else self.miner
+        picked = pick(distances.detach(), pairs)
+        listed = _listed(distances.detach(), picked) if isinstance(picked, TripletBand) else picked
+        anchor, positive, negative = listed
         values = distances[anchor, positive] - distances[anchor, negative]
         if self.training and len(values):
             self._observe(values.detach())
@@ -128,3 +131,15 @@ def _closest_negatives(distances: Tensor, pairs: Pairs) -> Triplets:
     column = distances.masked_fill(~pairs.negative, torch.inf).argmin(dim=1)
     anchor, positive = (pairs.positive & pairs.negative.any(dim=1, keepdim=True)).nonzero(as_tuple=True)
     return Triplets(anchor, positive, column[anchor])
+
+
+def _listed(distances: Tensor, band: TripletBand) -> Triplets:
+    """List the triplets of a band, one positive of each anchor at a time."""
+    columns, filled = positive_slots(band.pairs.positive)
+    found = [torch.zeros(3, 0, dtype=torch.int64, device=distances.device)]
+    for slot in range(columns.shape[1]):
+        gaps = distances - distances.gather(1, columns[:, slot : slot + 1])
+        chosen = band.pairs.negative & filled[:, slot : slot + 1] & (gaps > band.above) & (gaps <= band.below)
+        anchor, negative = chosen.nonzero(as_tuple=True)
+        found.append(torch.stack([anchor, columns[anchor, slot], negative]))
+    return Triplets(*torch.cat(found, dim=1))
