@@ -3,12 +3,17 @@
 from metric_lightning.data.array_dataset import ArrayDataset
 from metric_lightning.data.balanced_batches import BalancedBatches
 from metric_lightning.data.batch import Batch, Draw
+from metric_lightning.data.cars196 import Cars196
 from metric_lightning.data.class_index import ClassIndex
+from metric_lightning.data.cub200 import CUB200
 from metric_lightning.data.data_module import MetricDataModule
 from metric_lightning.data.dataset import LabelledDataset, Subset
 from metric_lightning.data.digits import Digits
 from metric_lightning.data.fashion_mnist import FashionMNIST
 from metric_lightning.data.idx_data_module import IDXDataModule
+from metric_lightning.data.image_file_data_module import ImageFileDataModule
+from metric_lightning.data.image_files import ImageFiles
+from metric_lightning.data.in_shop import InShop
 from metric_lightning.data.kmnist import KMNIST
 from metric_lightning.data.loader import EvaluationLoader, Loader, TrainingLoader
 from metric_lightning.data.mnist import MNIST
@@ -27,6 +32,7 @@ from metric_lightning.data.splits import (
     SplitSamples,
     stratified_draw,
 )
+from metric_lightning.data.stanford_online_products import StanfordOnlineProducts
 from metric_lightning.data.strategy import BatchStrategy
 from metric_lightning.data.triplet_batches import TripletBatches
 
@@ -36,6 +42,8 @@ __all__ = [
     "Batch",
     "BatchSampler",
     "BatchStrategy",
+    "Cars196",
+    "CUB200",
     "ClassFold",
     "ClassIndex",
     "ClassSplit",
@@ -46,6 +54,9 @@ __all__ = [
     "EvaluationSampler",
     "FashionMNIST",
     "IDXDataModule",
+    "ImageFileDataModule",
+    "ImageFiles",
+    "InShop",
     "KMNIST",
     "LabelledDataset",
     "Loader",
@@ -61,6 +72,7 @@ __all__ = [
     "Split",
     "SplitClasses",
     "SplitSamples",
+    "StanfordOnlineProducts",
     "Subset",
     "TrainingLoader",
     "TripletBatches",

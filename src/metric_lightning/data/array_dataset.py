@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from PIL.Image import Image, Resampling
 from torch import Tensor
 from torchvision.transforms.v2 import Transform
+from torchvision.transforms.v2.functional import pil_to_tensor
 
 from metric_lightning.data.batch import Batch
 from metric_lightning.data.dataset import LabelledDataset, seeded_map
@@ -81,6 +83,15 @@ class ArrayDataset(LabelledDataset):
         other = copy.copy(self)
         other._transforms = [*self._transforms, *transforms]
         return other
+
+    def input_of(self, image: Image) -> Tensor:
+        channels, height, width = self.input_shape
+        if channels not in (1, 3):
+            raise UserError(f"a picture has 1 or 3 channels, but these inputs have {channels}")
+        shown = image.convert("L" if channels == 1 else "RGB")
+        if shown.size != (width, height):
+            shown = shown.resize((width, height), Resampling.BILINEAR)
+        return self._normalised(pil_to_tensor(shown)[None])[0]
 
     def _augment(self, image: Tensor) -> Tensor:
         if not self._transforms:

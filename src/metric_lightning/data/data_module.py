@@ -31,9 +31,10 @@ class MetricDataModule(LightningDataModule, ABC):
     - `train_dataloader` draws by the strategy, with augmentation; it is resumed mid-epoch to the
       very batch;
     - `val_dataloader`, `test_dataloader`, `predict_dataloader` (the test part) and
-      `gallery_dataloader` (the training part without augmentation) give every sample once, in
-      order, shared out over ranks without padding. A part without samples has no loader (an empty
-      list, as Lightning has it).
+      `gallery_dataloader` (the training part without augmentation; while testing data that come
+      with a gallery for their queries, that) give every sample once, in order, shared out over
+      ranks without padding. A part without samples has no loader (an empty list, as Lightning has
+      it).
 
     Loaders ask the attached trainer for rank and world size; `Trainer(overfit_batches=...)` fixes
     the training batches.
@@ -61,6 +62,7 @@ class MetricDataModule(LightningDataModule, ABC):
         train_eval_set: the same without.
         val_set: validation part, maybe empty.
         test_set: test part, maybe empty.
+        test_gallery_set: where the test part is searched, for data that come with it; else None.
 
     Raises:
         ValueError: a number below its least.
@@ -89,6 +91,7 @@ class MetricDataModule(LightningDataModule, ABC):
     train_eval_set: LabelledDataset
     val_set: LabelledDataset
     test_set: LabelledDataset
+    test_gallery_set: LabelledDataset | None
 
     def __init__(
         self,
@@ -133,6 +136,10 @@ class MetricDataModule(LightningDataModule, ABC):
             UserError: the data are not there.
         """
 
+    def load_test_gallery(self) -> LabelledDataset | None:
+        """Return what the test part is searched in, for data that come with queries and a gallery."""
+        return None
+
     def setup(self, stage: str | None = None) -> None:
         """Load and part the data, once; all stages need all parts, the training part as gallery."""
         if self._is_set_up:
@@ -147,6 +154,7 @@ class MetricDataModule(LightningDataModule, ABC):
         self.train_eval_set = trained
         self.val_set = self._part(pool, validation)
         self.test_set = self._part(pool if test_pool is None else test_pool, test)
+        self.test_gallery_set = self._gallery_part()
         ClassIndex(self.train_eval_set.labels).require_two_classes("training")
         self.train_set = self.train_eval_set
         if self.augment:
@@ -180,8 +188,12 @@ class MetricDataModule(LightningDataModule, ABC):
         return self._evaluation_loader(self.test_set)
 
     def gallery_dataloader(self) -> EvaluationLoader | list[EvaluationLoader]:
-        """Return a loader of the training part without augmentation, the gallery of k-NN."""
+        """Return a loader of the training part without augmentation, the gallery of k-NN; while testing, of the
+        gallery that comes with the data, if any.
+        """
         self.setup()
+        if self.test_gallery_set is not None and self.trainer is not None and self.trainer.testing:
+            return self._evaluation_loader(self.test_gallery_set)
         return self._evaluation_loader(self.train_eval_set)
 
     def fingerprint(self) -> dict[str, str]:
@@ -204,6 +216,13 @@ class MetricDataModule(LightningDataModule, ABC):
 
     def _part(self, pool: LabelledDataset, samples: torch.Tensor) -> LabelledDataset:
         return Subset(pool, samples, self._number_of[pool.labels[samples]], self.class_names)
+
+    def _gallery_part(self) -> LabelledDataset | None:
+        pool = self.load_test_gallery()
+        if pool is None:
+            return None
+        wanted = torch.tensor(self.split.classes(self.own_class_names).test, dtype=torch.int64)
+        return self._part(pool, torch.isin(pool.labels, wanted).nonzero().flatten())
 
     def _require_as_declared(self, pool: LabelledDataset) -> None:
         declared = (self.own_class_names, self.input_shape)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL.Image import Image
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 from torchvision.transforms.v2 import Transform
@@ -97,6 +98,14 @@ class LabelledDataset(Dataset[tuple[Any, int]], ABC):
             f"{type(self).__name__} has no augmentation; override its method `augmented`, or give no `augment`"
         )
 
+    def input_of(self, image: Image) -> Tensor:
+        """Return a picture that isn't in the data set as an input of the network, prepared as its own are.
+
+        Raises:
+            UserError: this kind of data set has no preparation of pictures.
+        """
+        raise UserError(f"{type(self).__name__} doesn't say how a picture becomes an input; override `input_of`")
+
     def subset(self, indices: Tensor | Sequence[int]) -> "LabelledDataset":
         """Return a view of these samples, which keeps labels and class names."""
         return Subset(self, indices)
@@ -162,6 +171,9 @@ class Subset(LabelledDataset):
         other = copy.copy(self)
         other.dataset = self.dataset.augmented(transforms)
         return other
+
+    def input_of(self, image: Image) -> Tensor:
+        return self.dataset.input_of(image)
 
 
 def seeded_map(function: Callable[[int], Any], indices: Iterable[int]) -> list[Any]:

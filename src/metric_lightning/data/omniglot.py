@@ -116,7 +116,14 @@ class Omniglot(MetricDataModule):
             images.append(_resized(torch.cat([run.training, run.test]), self.size))
             labels += [first + place for place in [*range(len(run.training)), *run.classes.tolist()]]
             first += len(run.training)
-        return ArrayDataset(torch.cat(images), labels, self.own_class_names, _MEAN, _STD), None
+        return _Drawings(torch.cat(images), labels, self.own_class_names, _MEAN, _STD), None
+
+
+class _Drawings(ArrayDataset):
+    """Takes black ink on white paper for new pictures, as Omniglot's own files are."""
+
+    def input_of(self, image: Image.Image) -> Tensor:
+        return self._normalised(prepared(image, self.input_shape[-1])[None])[0]
 
 
 def _load_runs(trials: str | None) -> list[OneShotRun]:

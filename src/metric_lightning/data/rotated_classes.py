@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from PIL.Image import Image
 from torchvision.transforms.v2 import Transform
 
 from metric_lightning.data.batch import Batch, Draw
@@ -71,6 +72,9 @@ class RotatedClasses(LabelledDataset):
 
     def augmented(self, transforms: Sequence[Transform]) -> "RotatedClasses":
         return RotatedClasses(self.dataset.augmented(transforms), self.num_classes, self.class_names)
+
+    def input_of(self, image: Image) -> torch.Tensor:
+        return self.dataset.input_of(image)
 
 
 def rotated_names(class_names: Sequence[str]) -> list[str]:
