@@ -11,6 +11,7 @@ import yaml
 
 from metric_lightning import losses
 from metric_lightning.cli import main
+from tests.data.omniglot_replica import write_set
 from tests.experiments.replica import write_replica
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,8 @@ METHODS = {
     "online_triplet_semi_hard",
     "online_triplet_batch_hard",
 }
-WITHOUT_DOWNLOAD = ("metric_lightning.data.MNIST5k", "metric_lightning.data.Digits")
+WITHOUT_DOWNLOAD = ("MNIST5k", "Digits")
+OF_IDX_FILES = ("MNIST", "FashionMNIST", "KMNIST")
 
 
 def name_of(path: Path) -> str:
@@ -40,24 +42,30 @@ def content(path: Path) -> dict:
 
 
 @pytest.fixture(scope="module")
-def replica(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("replica")
-    write_replica(folder)
-    return folder
+def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return where a small replica of each large data set lies, by the name of its data module."""
+    idx, omniglot = tmp_path_factory.mktemp("idx"), tmp_path_factory.mktemp("omniglot")
+    write_replica(idx)
+    write_set(omniglot / "images_background", dict.fromkeys("ABCD", 12), drawers=8)
+    write_set(omniglot / "images_evaluation", {"E": 5}, drawers=4, first=100)
+    return dict.fromkeys(OF_IDX_FILES, idx) | {"Omniglot": omniglot}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=name_of)
-def test_runs_for_two_batches(path: Path, replica: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_for_two_batches(
+    path: Path, roots: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On the data where the package has them, on a replica of the files where they are downloaded."""
-    config = content(path)
+    data = content(path)["data"]["class_path"].rpartition(".")[2]
     if "PytorchMetricLearning" in path.read_text() and importlib.util.find_spec("pytorch_metric_learning") is None:
         pytest.skip("pytorch-metric-learning is not installed")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["metric-lightning"])
     monkeypatch.setenv("PL_GLOBAL_SEED", os.environ.get("PL_GLOBAL_SEED", "0"))  # put back afterwards
     arguments = ["fit", "--config", str(path), "--trainer.fast_dev_run=2", "--trainer.accelerator=cpu"]
-    if config["data"]["class_path"] not in WITHOUT_DOWNLOAD:
-        arguments.append(f"--data.init_args.root={replica}")
+    if data not in WITHOUT_DOWNLOAD:
+        assert data in roots, f"no replica of {data} is made here yet"
+        arguments.append(f"--data.init_args.root={roots[data]}")
     main([*arguments, "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"])
 
 
