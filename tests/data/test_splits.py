@@ -139,3 +139,16 @@ def test_bad_arguments_are_named(make, message):
 def test_splits_are_parts():
     described = describe(ClassSplit(["a", 0], seed=3))
     assert described["init_args"] == {"train_classes": ["a", 0], "seed": 3}
+
+
+def test_a_class_split_can_validate_on_samples_of_its_training_classes():
+    split = ClassSplit(["a", "c"], test_classes=["b"], validation_size=0.2)
+    assert split.classes(NAMES) == ([0, 2], [0, 2], [1])
+    train, validation, test = split.samples(LABELS, None, NAMES)
+    assert LABELS[test].unique().tolist() == [1] and len(test) == 30
+    assert LABELS[validation].bincount().tolist() == [10, 0, 3] and LABELS[train].bincount().tolist() == [40, 0, 12]
+    assert not {*train.tolist()} & {*validation.tolist()}
+    with pytest.raises(ValueError, match="validation_size=3 is for splits without validation_classes"):
+        ClassSplit(2, 1, validation_size=3)
+    with pytest.raises(ValueError, match="validation_size must be a number of samples, or a share below 1"):
+        ClassSplit(2, validation_size=1.0)

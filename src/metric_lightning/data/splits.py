@@ -131,9 +131,13 @@ class ClassSplit(Split):
         validation_classes: likewise; 0: no validation part.
         test_classes: likewise; None: all the rest.
         seed: of the draw.
+        validation_size: instead of validation classes, samples (int) or share (float below 1) of the training
+            classes' samples, stratified: training and validation share their classes then, and only the test classes
+            are unseen.
 
     Raises:
-        ValueError: a name where a list of them is due.
+        ValueError: a name where a list of them is due, a size below 0 or a share of 1 and more, or both validation
+            classes and a size.
         UserError: too few classes, an unknown one, or one named twice (from `classes`).
 
     Example:
@@ -147,7 +151,12 @@ class ClassSplit(Split):
         validation_classes: int | list[int | str] = 0,
         test_classes: int | list[int | str] | None = None,
         seed: int = 0,
+        validation_size: int | float = 0,
     ):
+        if validation_classes and validation_size:
+            raise ValueError(
+                f"validation_size={validation_size} is for splits without validation_classes; give one of the two"
+            )
         for part in (train_classes, validation_classes, test_classes):
             if isinstance(part, str):
                 raise ValueError(f"classes must be a number or a list, got {part!r}; write [{part}]")
@@ -155,6 +164,7 @@ class ClassSplit(Split):
         self.validation_classes = validation_classes
         self.test_classes = test_classes
         self.seed = require_seed(seed)
+        self.validation_size = _size("validation_size", validation_size)
 
     def classes(self, class_names: Sequence[str]) -> SplitClasses:
         wanted = (self.train_classes, self.validation_classes, self.test_classes)
@@ -176,10 +186,15 @@ class ClassSplit(Split):
                     )
                 numbers, free = free[:part], free[part:]
             parts.append(sorted(free if part is None else numbers))
-        return SplitClasses(*parts)
+        train, validation, test = parts
+        return SplitClasses(train, [*train] if self.validation_size else validation, test)
 
     def samples(self, labels: Tensor, test_labels: Tensor | None, class_names: Sequence[str]) -> SplitSamples:
-        return _samples_of(self.classes(class_names), labels, test_labels)
+        parts = _samples_of(self.classes(class_names), labels, test_labels)
+        if not self.validation_size:
+            return parts
+        validation, train = stratified_draw(labels[parts.train], self.validation_size, self.seed)
+        return SplitSamples(parts.train[train], parts.train[validation], parts.test)
 
 
 class ClassFold(Split):
