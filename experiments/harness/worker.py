@@ -43,8 +43,9 @@ def _result(cli: MetricCLI) -> dict[str, Any]:
     found: dict[type, Any] = {type(callback): callback for callback in vars(cli.trainer)["callbacks"]}
     budget, diagnosis, checkpoint = found[Budget], found[CollapseDiagnosis], found[BestCheckpoint]
     validation: dict[str, float] = {}
-    for metric in cli.model.metrics:
-        validation |= metric.evaluate(cli.model.evaluated["val"], None)
+    if "val" in cli.model.evaluated:
+        for metric in cli.model.metrics:
+            validation |= metric.evaluate(cli.model.evaluated["val"], None)
     return {
         "test": _plain(cli.trainer.callback_metrics, "test/"),
         "validation": validation,

@@ -4,14 +4,14 @@ import math
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 
 from metric_lightning.callbacks.conditions import CONDITIONS, Observation
 from metric_lightning.callbacks.embedding_health import health_of
 from metric_lightning.callbacks.loss_distances import distance_scale, loss_distances
 from metric_lightning.callbacks.messages import note, warn
 from metric_lightning.callbacks.metric_module import require_metric_module
-from metric_lightning.callbacks.samples import stratified_choice
-from metric_lightning.metrics import EmbeddedSet
+from metric_lightning.callbacks.samples import samples_of, stratified_choice
 from metric_lightning.modules import MetricModule
 
 
@@ -19,7 +19,8 @@ class CollapseDiagnosis(Callback):
     """Names what is wrong with a training, in one sentence with the remedy, once: in console and TensorBoard.
 
     After each validation of a fit a few validation embeddings are measured (see `Health`); the measures are logged as
-    `val_embedding/<measure>`. A condition (see `conditions`) is named when it has held for `patience` validations in a
+    `val_embedding/<measure>` (without validation data, training samples after each epoch, `train_embedding/<measure>`).
+    A condition (see `conditions`) is named when it has held for `patience` validations in a
     row: an embedding that has collapsed to a point or to a line, no active pairs or triplets left; embeddings that are
     not finite are named at once. A condition that ceases is told too.
 
@@ -60,16 +61,28 @@ class CollapseDiagnosis(Callback):
         samples = module.evaluated.get("val")
         if samples is None or samples.labels.ndim != 1 or len(samples.labels) == 0:
             return
-        seen = self._observe(trainer, module, samples)
+        self._diagnose(trainer, module, samples.embeddings, samples.labels, "val")
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Without validation data the training samples are looked at."""
+        if trainer.enable_validation or not trainer.is_global_zero:
+            return
+        module = require_metric_module(self, pl_module)
+        samples = samples_of(trainer, module, "train", self.max_points)
+        if samples is not None:
+            self._diagnose(trainer, module, samples.embeddings, samples.labels, "train")
+
+    def _diagnose(self, trainer: Trainer, module: MetricModule, embeddings: Tensor, labels: Tensor, part: str) -> None:
+        seen = self._observe(trainer, module, embeddings, labels)
         if seen.health is not None:
-            measures = {f"val_embedding/{name}": value for name, value in seen.health._asdict().items()}
+            measures = {f"{part}_embedding/{name}": value for name, value in seen.health._asdict().items()}
             for logger in trainer.loggers:
                 logger.log_metrics(measures, trainer.global_step)
         self._name(trainer, seen)
 
-    def _observe(self, trainer: Trainer, module: MetricModule, samples: EmbeddedSet) -> Observation:
-        chosen = stratified_choice(samples.labels, self.max_points)
-        embeddings, labels = samples.embeddings[chosen], samples.labels[chosen]
+    def _observe(self, trainer: Trainer, module: MetricModule, embeddings: Tensor, labels: Tensor) -> Observation:
+        chosen = stratified_choice(labels, self.max_points)
+        embeddings, labels = embeddings[chosen], labels[chosen]
         distances = loss_distances(module.loss, embeddings, embeddings)
         unknown = torch.tensor(math.nan)
         return Observation(
