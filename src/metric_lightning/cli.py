@@ -17,6 +17,7 @@ from lightning.pytorch.cli import LightningCLI
 from metric_lightning.callbacks import BestCheckpoint, CollapseDiagnosis, EmbeddingFigures, Projector, RunSummary
 from metric_lightning.command_line.arguments import completed
 from metric_lightning.command_line.failures import sentence_of
+from metric_lightning.command_line.pairs import judge_pairs
 from metric_lightning.command_line.parser import OneSentenceParser
 from metric_lightning.command_line.results import print_figures, write_embeddings, write_json
 from metric_lightning.command_line.run_folder import LOGS, run_folder_of, version_of
@@ -62,7 +63,12 @@ class MetricCLI(LightningCLI):
         parser.add_argument(
             "--experiment", type=str, default="default", help="name of the run's folder in lightning_logs/"
         )
-        parser.add_argument("--output", type=str | None, default=None, help="predict: file to write, .npz")
+        parser.add_argument(
+            "--output", type=str | None, default=None, help="predict: file to write, .npz (pairs: .csv)"
+        )
+        parser.add_argument(
+            "--pairs", type=str | None, default=None, help="predict: file of pairs to be told same or different"
+        )
         parser.add_argument(
             "--default_callbacks", type=bool, default=True, help="projector, figures, summary, diagnosis"
         )
@@ -122,7 +128,12 @@ class MetricCLI(LightningCLI):
         self._evaluate("test", ckpt_path)
 
     def predict(self, model: Any, datamodule: Any, ckpt_path: str | None = None, **_: Any) -> None:
-        """Write the embeddings of the prediction set, the test set usually."""
+        """Write the embeddings of the prediction set, the test set usually; or with `--pairs` what pairs are."""
+        if self._settings.pairs:
+            path = Path(self._settings.output or self._folder(ckpt_path) / "pairs.csv")
+            file = Path(self._settings.pairs)
+            print(judge_pairs(self.trainer, self.model, self.datamodule, file, ckpt_path, path))
+            return
         batches: Any = self.trainer.predict(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path)
         found = joined(batches)
         path = Path(self._settings.output or self._folder(ckpt_path) / "predictions.npz")

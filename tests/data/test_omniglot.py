@@ -130,3 +130,10 @@ def test_what_goes_wrong_is_one_sentence(files, tmp_path):
     (damaged / "Greek/character02/0002_01.png").write_bytes(b"half a picture")
     with pytest.raises(UserError, match="drawing of Greek/character02, drawer 1 can't be read"):
         ready(str(damaged), validation_alphabets=1)
+
+
+def test_a_new_picture_is_prepared_as_the_drawings_are(files):
+    data = ready(str(files / "data"), validation_alphabets=["Greek"], rotated_classes=True)
+    names = [data.class_names[label] for label in data.train_set.labels.tolist()]
+    known = data.train_set[names.index("Latin/character02")][0]
+    assert torch.equal(data.train_set.input_of(scribble(5, 1).convert("RGB")), known)

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from PIL import Image
 from torchvision.transforms import v2
 
 from metric_lightning.data import (
@@ -175,6 +176,7 @@ def test_preparation_of_a_picture(tmp_path):
     expected = v2.functional.center_crop(v2.functional.resize(torch.full((1, 32, 40), 28 / 255), [16]), [16])
     assert values[:, 0, 0] == pytest.approx([float(expected[0, 0, 0])] * 3, abs=1e-5)
     assert values[:, 8, 8] == pytest.approx([26 / 255] * 3, abs=1e-5)
+    assert torch.equal(data.input_of(Image.open(tmp_path / "a.png")), data[0][0])
     with pytest.raises(ValueError, match="got 1, 2 and None"):
         ImageFiles(["a"], [0, 0], ["a"])
     with pytest.raises(ValueError, match="size=20 must be at least 1 and at most resize=10"):
