@@ -65,6 +65,16 @@ def test_a_collapse_is_named_once_in_console_and_tensorboard(tmp_path, caplog):
         assert "val_embedding/spread" in server.json("plugin/scalars/tags")["run/version_0"]
 
 
+def test_without_validation_data_the_training_samples_tell(tmp_path):
+    diagnosis = CollapseDiagnosis(patience=2)
+    model = module(Linear(zero=True), lr=0.0)
+    trainer(tmp_path, [diagnosis], max_epochs=3).fit(model, datamodule=Quarters(validation_size=0))
+    assert list(diagnosis.named) == ["collapsed"]
+    healthy = CollapseDiagnosis(patience=2)
+    trainer(tmp_path / "healthy", [healthy], max_epochs=3).fit(module(), datamodule=Quarters(validation_size=0))
+    assert healthy.named == {}
+
+
 @pytest.mark.parametrize(
     "loss", [TripletMarginLoss(0.2), TripletSoftMarginLoss()], ids=lambda loss: type(loss).__name__
 )

@@ -65,7 +65,7 @@ class CollapseDiagnosis(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Without validation data the training samples are looked at."""
-        if trainer.enable_validation or not trainer.is_global_zero:
+        if sum(trainer.num_val_batches) or not trainer.is_global_zero:
             return
         module = require_metric_module(self, pl_module)
         samples = samples_of(trainer, module, "train", self.max_points)
