@@ -14,7 +14,14 @@ from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningCLI
 
-from metric_lightning.callbacks import BestCheckpoint, CollapseDiagnosis, EmbeddingFigures, Projector, RunSummary
+from metric_lightning.callbacks import (
+    BestCheckpoint,
+    CollapseDiagnosis,
+    DataCheck,
+    EmbeddingFigures,
+    Projector,
+    RunSummary,
+)
 from metric_lightning.command_line.arguments import completed
 from metric_lightning.command_line.failures import sentence_of
 from metric_lightning.command_line.pairs import judge_pairs
@@ -35,6 +42,7 @@ _TRAINER_DEFAULTS = {
 _CALLBACKS = {
     "checkpoint": BestCheckpoint,
     "summary": RunSummary,
+    "data_check": DataCheck,
     "diagnosis": CollapseDiagnosis,
     "figures": EmbeddingFigures,
     "projector": Projector,

@@ -26,7 +26,8 @@ model:
     loss:
       class_path: metric_lightning.losses.TripletMarginLoss
       init_args: {margin: 1.0, miner: {class_path: metric_lightning.miners.SemiHardNegative}}
-trainer: {max_epochs: 1, limit_train_batches: 8, accelerator: cpu, enable_progress_bar: false, enable_model_summary: false}
+trainer:
+  {max_epochs: 1, limit_train_batches: 8, accelerator: cpu, enable_progress_bar: false, enable_model_summary: false}
 default_callbacks: false
 """
 

@@ -177,8 +177,9 @@ def test_embedding_leaves_the_training_mode_as_it_was(tmp_path):
     data.setup()
     module = EmbeddingModule(SmallNet(4, (1, 8, 8)), TripletMarginLoss())
     module.train()
+    module.network.eval()
     found = module.embed(data.val_dataloader())
-    assert module.training and found.embeddings.shape == (len(data.val_set), 4)
+    assert module.training and not module.network.training and found.embeddings.shape == (len(data.val_set), 4)
     assert torch.equal(found.labels, data.val_set.labels)
 
 

@@ -167,7 +167,7 @@ class MetricModule(Part, LightningModule, ABC):
 
     def _logs_this_step(self) -> bool:
         # A call of `log` costs about half a millisecond: scalars are logged only where the logger would write them.
-        return self.global_step % max(1, self.trainer.log_every_n_steps) == 0  # type: ignore[attr-defined]
+        return (self.global_step + 1) % max(1, self.trainer.log_every_n_steps) == 0  # type: ignore[attr-defined]
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer and, where there is one, its schedule."""
@@ -259,14 +259,15 @@ class MetricModule(Part, LightningModule, ABC):
             loader: gives batches of (inputs, labels, indices).
             gather: bring the samples of all ranks together; all ranks must call then.
         """
-        training = self.training
+        modes = {module: module.training for module in self.modules()}  # some parts may be kept in evaluation mode
         self.eval()
         collector = Collector()
         for batch in loader:
             inputs, labels = self.unpack(move_data_to_device(batch, self.device))
             with self.trainer.precision_plugin.forward_context() if self._trainer else torch.no_grad():
                 collector.add(self(inputs), labels, batch[2] if len(batch) > 2 else None)
-        self.train(training)
+        for module, training in modes.items():
+            module.training = training
         return collector.finish(gather)
 
 
