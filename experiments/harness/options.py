@@ -22,7 +22,7 @@ def parsed_options(arguments: Sequence[str], description: str) -> argparse.Names
     add("--seeds", type=int, default=3, help="how many: 0, 1, ...")
     add("--name", help="of the folder in lightning_logs/compare/")
     add("--skip", nargs="*", default=[], help="methods to leave out")
-    add("--against", help="method that the others are compared with; default: best by validation MAP@R")
+    add("--against", help="method that the others are compared with; default: the best by MAP@R")
     add("--figures", nargs="+", default=list(FIGURES), help="test figures, a column each")
     add("--grid", action="append", default=[], help="KEY=VALUE,VALUE,...: choose by validation MAP@R, never test")
     add("--set", action="append", default=[], help="KEY=VALUE for all runs, as `fit --KEY=VALUE`")

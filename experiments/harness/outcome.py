@@ -7,6 +7,7 @@ from typing import Any
 
 from experiments.harness.run import Run, Settings
 from experiments.harness.statistics import Interval, interval
+from metric_lightning.errors import UserError
 
 CHOSEN_BY = "map_at_r"
 _CHANCE = 2.0  # fewer than this times the share of a blind guess: nothing was learned
@@ -21,7 +22,7 @@ class Outcome:
         settings: those chosen on validation data.
         results: of the finished runs, by seed.
         failures: what went wrong, by seed.
-        tried: mean validation MAP@R of each variant, where there was a choice.
+        tried: validation MAP@R of each variant, where there was a choice.
         points: file of the first seed's embeddings; None where they have not two dimensions.
     """
 
@@ -68,6 +69,9 @@ def outcome(method: str, runs: Sequence[Run], failed: Mapping[Run, str]) -> Outc
         method: its name.
         runs: all variants, all seeds.
         failed: what went wrong.
+
+    Raises:
+        UserError: there are several variants, and no validation data to choose by.
     """
     by_variant: dict[Settings, dict[int, dict[str, Any]]] = {run.settings: {} for run in runs}
     for run in runs:
@@ -75,6 +79,8 @@ def outcome(method: str, runs: Sequence[Run], failed: Mapping[Run, str]) -> Outc
         if result is not None:
             by_variant[run.settings][run.seed] = result
     tried = {settings: validation(results.values()) for settings, results in by_variant.items()}
+    if len(tried) > 1 and any(by_variant.values()) and not any(score.number for score in tried.values()):
+        raise UserError(f"--grid: {method} keeps no validation data to choose by; give its split a validation part")
     best = max(tried, key=lambda settings: (tried[settings].number, tried[settings].mean))
     failures = {run.seed: failed[run] for run in runs if run.settings == best and run in failed}
     files = (run.folder / "points.npz" for run in runs if run.settings == best)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 
-from experiments.harness.outcome import Outcome
+from experiments.harness.outcome import CHOSEN_BY, Outcome
 from experiments.harness.statistics import Interval, interval, paired_difference
 from metric_lightning import __version__
 
@@ -22,14 +22,14 @@ def report(outcomes: Sequence[Outcome], figures: Sequence[str], title: str, comm
         figures: names of test figures, a column each.
         title: of the page.
         command: that made it.
-        against: method that the others are compared with; None: that of the best validation MAP@R.
+        against: method that the others are compared with; None: the best by validation MAP@R, by test without.
     """
     seeds = max((len(found.results) for found in outcomes), default=0)
     parts = [
         f"# {title}\n\n    {command}\n",
         f"Test figures, mean ± 95% interval (Student's t) over {seeds} seed{'s' * (seeds != 1)}, on one split of the "
-        "data; of each run the checkpoint that is best by validation MAP@R. The gallery of k-NN is the training part. "
-        "Seconds are those of training, validation included; images are what went through the network.\n",
+        f"data; of each run {_which_checkpoint(outcomes)}. The gallery of k-NN is the training part. Seconds are "
+        "those of training, validation included; images are what went through the network.\n",
         main_table(outcomes, figures),
         *(_differences(outcomes, figures, against) if seeds else ()),
         *_tried(outcomes),
@@ -78,14 +78,15 @@ def _differences(outcomes: Sequence[Outcome], figures: Sequence[str], against: s
     finished = [found for found in outcomes if found.results]
     if len(finished) < 2:
         return []
-    best = max(finished, key=lambda found: (not math.isnan(found.validation), found.validation))
+    part = "test" if any(math.isnan(found.validation) for found in finished) else "validation"
+    best = max(finished, key=lambda found: _score(found, part))
     reference = next((found for found in finished if found.method == against), best)
     rows = []
     for found in finished:
         if found is not reference:
             pairs = [paired_difference(found.test(figure), reference.test(figure)) for figure in figures]
             rows.append([found.method, *(cell(pair, sign=True) + " *" * pair.excludes_zero for pair in pairs)])
-    why = "" if against == reference.method else ", the best by validation MAP@R"
+    why = "" if against == reference.method else f", the best by {part} MAP@R"
     return [
         f"Paired differences to **{reference.method}**{why}, seed by seed, with 95% intervals. "
         "\\*: the interval excludes 0 (of twenty such one would by chance).\n",
@@ -93,15 +94,35 @@ def _differences(outcomes: Sequence[Outcome], figures: Sequence[str], against: s
     ]
 
 
+def _score(found: Outcome, part: str) -> float:
+    score = found.validation if part == "validation" else interval(list(found.test(CHOSEN_BY).values())).mean
+    return -math.inf if math.isnan(score) else score
+
+
+def _which_checkpoint(outcomes: Sequence[Outcome]) -> str:
+    with_validation = {not math.isnan(found.validation) for found in outcomes if found.results}
+    if with_validation == {False}:
+        return "the last checkpoint, there being no validation data"
+    best = "the checkpoint that is best by validation MAP@R"
+    return best if with_validation != {True, False} else f"{best}, the last where there are no validation data"
+
+
 def _tried(outcomes: Sequence[Outcome]) -> list[str]:
     rows = []
     for found in outcomes:
         for settings, score in found.tried.items():
             chosen = "chosen" if settings == found.settings else ""
-            rows.append([found.method, ", ".join(f"{key}={value}" for key, value in settings), cell(score), chosen])
+            rows.append([found.method, ", ".join(_setting(*setting) for setting in settings), cell(score), chosen])
     if not rows:
         return []
     return ["Settings tried, chosen by validation MAP@R alone.\n", markdown(["method", "settings", "MAP@R", ""], rows)]
+
+
+def _setting(key: str, value: str) -> str:
+    """The last name of a path: "margin=0.2", "distance=EuclideanDistance"."""
+    if key.endswith(".class_path"):
+        key, value = key.removesuffix(".class_path"), value.rpartition(".")[2]
+    return f"{key.rpartition('.')[2]}={value}"
 
 
 def _failures(outcomes: Sequence[Outcome]) -> list[str]:

@@ -9,12 +9,14 @@ from experiments.harness.outcome import Outcome, outcome
 from experiments.harness.run import Run
 from experiments.harness.statistics import interval
 from experiments.harness.table import main_table, markdown, report
+from metric_lightning.errors import UserError
 
 
-def result(accuracy: float, validation: float = 0.5, **others: Any) -> dict[str, Any]:
+def result(accuracy: float, validation: float | None = 0.5, **others: Any) -> dict[str, Any]:
     figures = {"knn_accuracy": accuracy, "map_at_r": accuracy / 2}
     costs = {"seconds": 60.0, "images": 70_000, "classes": 10, "diagnosis": {}}
-    return {"test": figures, "validation": {"map_at_r": validation}, **costs, **others}
+    measured = {} if validation is None else {"map_at_r": validation}
+    return {"test": figures, "validation": measured, **costs, **others}
 
 
 def made(method: str, *accuracies: float, **others: Any) -> Outcome:
@@ -54,6 +56,23 @@ def test_differences_are_to_the_best_by_validation_not_by_test() -> None:
     assert "Paired differences to **lucky**," in report([lucky, best], ["knn_accuracy"], "T", "command", "lucky")
 
 
+def test_without_validation_data_the_page_says_so() -> None:
+    outcomes = [made("a", 0.9, 0.91, validation=None), made("b", 0.8, 0.81, validation=None)]
+    page = report(outcomes, ["knn_accuracy"], "T", "command", None)
+    assert "the last checkpoint, there being no validation data" in page
+    assert "Paired differences to **a**, the best by test MAP@R" in page
+    mixed = report([outcomes[0], made("c", 0.7)], ["knn_accuracy"], "T", "command", None)
+    assert "best by validation MAP@R, the last where there are no validation data" in mixed
+
+
+def test_nothing_is_chosen_without_validation_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.yaml").write_text("trainer: {}\n")
+    runs = [Run("a", tmp_path / "a.yaml", (("margin", value),), 0) for value in ("1", "2")]
+    monkeypatch.setattr(Run, "result", lambda self: result(0.9, None) if self == runs[0] else None)
+    with pytest.raises(UserError, match="a keeps no validation data"):
+        outcome("a", runs, {})
+
+
 def test_one_seed_has_no_interval_and_no_star() -> None:
     page = report([made("a", 0.9), made("b", 0.8)], ["knn_accuracy"], "T", "command", "a")
     assert "±" not in page.replace("mean ± 95%", "") and "0 *" not in page
@@ -69,7 +88,7 @@ def test_nothing_finished_is_still_a_page() -> None:
 
 def test_variant_is_chosen_by_validation_and_only_where_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.yaml").write_text("trainer: {}\n")
-    variants = [(("margin", value),) for value in ("1", "2", "3")]
+    variants = [(("loss.margin", value), ("loss.class_path", f"a.B{value}")) for value in ("1", "2", "3")]
     runs = [Run("a", tmp_path / "a.yaml", settings, seed) for settings in variants for seed in (0, 1)]
     found_results = [result(0.99, 0.2), result(0.99, 0.2), result(0.8, 0.4), result(0.8, 0.5), result(1, 0.9), None]
     results = dict(zip(runs, found_results, strict=True))
@@ -83,5 +102,5 @@ def test_variant_is_chosen_by_validation_and_only_where_whole(tmp_path: Path, mo
     }
     assert found.test("knn_accuracy") == {0: 0.8, 1: 0.8}
     page = report([found], ["knn_accuracy"], "T", "command", None)
-    assert "margin=2 | 0.4500 ± 0.6353 | chosen" in page
+    assert "margin=2, loss=B2 | 0.4500 ± 0.6353 | chosen" in page
     assert "0.99" not in page  # test figures of what was not chosen stay unseen
