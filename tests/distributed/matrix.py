@@ -60,27 +60,31 @@ class Run(typing.NamedTuple):
 
 
 def settings() -> dict[str, Setting]:
-    """Return all, by name."""
-    found = []
-    with_miners: set[type] = set()
+    """Return all, by name: each case; the first case of each loss with each of its miners; those with a memory, too."""
+    found, first = [], []
+    miners = {type(case.make()): case for case in reversed(all_cases("MINER_CASES"))}
+    seen: set[type] = set()
     for case in all_cases("CASES"):
         if "ranks" in case.exempt:
             continue
         found.append(Setting(case.name, case.make, case.labels))
         kind = type(case.make())
-        if kind not in with_miners and _takes_miner(case.make()):
-            with_miners.add(kind)
-            found += [
+        if kind in seen:
+            continue
+        seen.add(kind)
+        first.append(found[-1])
+        if _takes_miner(case.make()):
+            first += [
                 Setting(f"{case.name}-{miner.name}", _with_miner(case.make, miner.make), case.labels)
-                for miner in all_cases("MINER_CASES")
+                for miner in miners.values()
                 if _fits(kind, miner.make())
             ]
-    found += [
+    remembering = [
         Setting(f"{setting.name}-memory", _with_memory(setting.make), setting.labels)
-        for setting in list(found)
+        for setting in first
         if _remembers(setting.make())
     ]
-    return {setting.name: setting for setting in found}
+    return {setting.name: setting for setting in [*found, *first, *remembering]}
 
 
 def _takes_miner(loss: MetricLoss) -> bool:
@@ -146,8 +150,14 @@ def _gradients(*modules: nn.Module) -> list[list[Tensor]]:
     return [[found.pop(0) for _ in part] for part in parameters]
 
 
-def run_all(names: list[str], world_size: int) -> dict[tuple[str, torch.dtype], Run]:
-    """Run many settings one after the other; what each rank of the matrix does."""
+def run_all(names: list[str], world_size: int) -> dict[tuple[str, torch.dtype], Run | str]:
+    """Run many settings one after the other; what each rank of the matrix does. An error is given back as text."""
     every = settings()
-    steps = STEPS[world_size]
-    return {(name, dtype): run(every[name], dtype, steps) for name in names for dtype in DTYPES}
+    found: dict[tuple[str, torch.dtype], Run | str] = {}
+    for name in names:
+        for dtype in DTYPES:
+            try:
+                found[name, dtype] = run(every[name], dtype, STEPS[world_size])
+            except Exception as error:  # of this setting alone; the others go on
+                found[name, dtype] = f"{type(error).__name__}: {error}"
+    return found

@@ -2,6 +2,7 @@
 
 import inspect
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -17,8 +18,29 @@ SETTINGS = settings()
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 
 
+# Settings that one process refuses in a sentence, and so must ranks.
+REFUSED = {"-angular-memory": "the batch must be its own reference set"}
+# Faults of one process, to be mended there; strict, so that a mended one can't stay here.
+FAULTS = {"margin-triplet-margin": "MarginLoss does not take the TripletBand of TripletMarginMiner"}
+
+
+def parameters() -> list[Any]:
+    return [
+        pytest.param(
+            setting,
+            id=setting.name,
+            marks=[
+                pytest.mark.xfail(reason=reason, raises=AttributeError, strict=True)
+                for start, reason in FAULTS.items()
+                if setting.name.startswith(start)
+            ],
+        )
+        for setting in SETTINGS.values()
+    ]
+
+
 @cache
-def on_many(world_size: int) -> list[dict[tuple[str, torch.dtype], Run]]:
+def on_many(world_size: int) -> list[dict[tuple[str, torch.dtype], Run | str]]:
     """Start the ranks once for all settings."""
     return on_ranks(world_size, run_all, list(SETTINGS), world_size)
 
@@ -38,13 +60,20 @@ def test_reasons_are_given_for_what_the_matrix_leaves_out():
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize("world_size", STEPS)
-@pytest.mark.parametrize("setting", SETTINGS.values(), ids=lambda setting: setting.name)
+@pytest.mark.parametrize("setting", parameters())
 def test_ranks_equal_one_process(setting: Setting, world_size: int, dtype: torch.dtype):
+    refusal = next((sentence for end, sentence in REFUSED.items() if setting.name.endswith(end)), None)
+    if refusal is not None:
+        with pytest.raises(ValueError, match=refusal):
+            run(setting, dtype, STEPS[world_size])
+        assert all(refusal in str(found[setting.name, dtype]) for found in on_many(world_size))
+        return
     expected = run(setting, dtype, STEPS[world_size])
     exactly = run(setting, torch.float64, STEPS[world_size])
     ranks = [found[setting.name, dtype] for found in on_many(world_size)]
     assert any(bool(gradient.any()) for step in expected.steps for gradient in step.network)
     for found in ranks:
+        assert isinstance(found, Run), found
         for ours, theirs, exact in zip(found.steps, expected.steps, exactly.steps, strict=True):
             for part in Step._fields:
                 # How far rounding alone moves one process: up to 1e-5 for the histogram loss, 1e-7 for most.

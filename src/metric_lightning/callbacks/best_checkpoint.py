@@ -133,7 +133,7 @@ class BestCheckpoint(ModelCheckpoint):
         return bool(trainer.strategy.broadcast(time.monotonic() - self._last_written >= self._interval.total_seconds()))
 
     def _write_last(self, trainer: Trainer) -> None:
-        if trainer.fast_dev_run or not self._keeps_last or self.dirpath is None:
+        if getattr(trainer, "fast_dev_run", False) or not self._keeps_last or self.dirpath is None:
             return
         self.last_model_path = os.path.join(self.dirpath, f"{self.CHECKPOINT_NAME_LAST}{self.FILE_EXTENSION}")
         trainer.save_checkpoint(self.last_model_path)
@@ -151,4 +151,4 @@ def _validates_next(trainer: Trainer, batch_idx: int) -> bool:
         return False
     within = trainer.check_val_every_n_epoch is not None
     done = batch_idx + 1 if within else trainer.fit_loop.total_batch_idx + 1
-    return int(done % trainer.val_check_batch) == 0
+    return done % int(trainer.val_check_batch or 1) == 0

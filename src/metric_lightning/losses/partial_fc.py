@@ -29,7 +29,7 @@ class PartialFCLoss(ShardedClassLoss):
 
     `sample_rate` below 1 leaves out classes: each step compares with the classes of the batch and a random share of all
     others, drawn anew, the same for any number of ranks. The papers find 0.1 as good as all, and better where classes
-    are mislabelled. Rows left out get a zero gradient; the optimizer's momentum and weight decay move them all the same.
+    are mislabelled. Rows left out get a zero gradient, but momentum and weight decay of the optimizer move them.
 
     Scores are never kept: they are computed again in the backward pass, some classes at a time, where N x C is large.
 

@@ -17,10 +17,11 @@ RandomState = dict[str, Any]
 
 def random_state() -> RandomState:
     """Return the state of PyTorch's, NumPy's and Python's streams as plain data and tensors."""
-    name, keys, place, has_gauss, gauss = np.random.get_state()
+    name, keys, place, has_gauss, gauss = np.random.get_state(legacy=True)
+    words = torch.from_numpy(np.asarray(keys, dtype=np.int64))
     state: RandomState = {
         "torch": torch.get_rng_state(),
-        "numpy": (str(name), torch.from_numpy(keys.astype(np.int64)), int(place), int(has_gauss), float(gauss)),
+        "numpy": (str(name), words, int(place), int(has_gauss), float(gauss)),
         "python": _python_state(),
     }
     if torch.cuda.is_available() and torch.cuda.is_initialized():

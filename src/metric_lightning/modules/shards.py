@@ -1,8 +1,8 @@
 """Class weights shared out over ranks: their loss, and their place in checkpoints.
 
 W ranks, rank r holds the weights and the optimizer's state of C_r of C classes. All ranks score all N rows of the
-gathered batch. With L_r the logarithm of the share's sum of exponentials, the cost of a row is log sum_r exp(L_r) - s_y; its
-derivative by L_r is exp(L_r) / sum_q exp(L_q), so each rank differentiates what it has.
+gathered batch. With L_r the logarithm of the share's sum of exponentials, the cost of a row is
+log sum_r exp(L_r) - s_y; its derivative by L_r is exp(L_r) / sum_q exp(L_q), so each rank differentiates what it has.
 
 Gradients of the weights are whole as they are: trainers must not average them (`not_averaged`). Those of the embeddings
 are summed over ranks by the gather, and multiplied by W, since trainers will average what the network makes of them.
