@@ -28,7 +28,7 @@ check: $(VENV)/.installed-dev
 	$(VENV)/bin/lint-imports
 
 bench: $(VENV)/.installed-dev
-	OMP_NUM_THREADS=1 $(RUN) -m benchmarks
+	OMP_NUM_THREADS=1 $(RUN) -m benchmarks.losses
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
