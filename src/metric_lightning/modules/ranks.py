@@ -17,7 +17,7 @@ from torch import Tensor
 from metric_lightning.losses.base import MetricLoss, reduce_terms
 from metric_lightning.losses.blocks import full_precision
 from metric_lightning.losses.sharded_classes import ShardedClassLoss
-from metric_lightning.modules.gather import gather_rows, row_counts, world_size
+from metric_lightning.modules.gather import gather_rows, lost_ranks_named, row_counts, world_size
 from metric_lightning.modules.shards import loss_over_shards
 from metric_lightning.types import Pairs, Ratio, References
 
@@ -74,7 +74,8 @@ def loss_over_pairs(
 def _summed_over_ranks(terms: dict[str, Ratio], reaching: Tensor) -> tuple[Tensor, Tensor]:
     totals = torch.stack([ratio.total for ratio in terms.values()])
     sums = torch.stack([totals.detach(), torch.stack([ratio.count for ratio in terms.values()]).to(totals)])
-    dist.all_reduce(sums)
+    with lost_ranks_named():
+        dist.all_reduce(sums)
     counts = sums[1].masked_fill(sums[1] == 0, 1)
     return world_size() * (totals / counts).sum() + reaching, (sums[0] / counts).sum()
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from metric_lightning.errors import UserError
 from metric_lightning.losses.blocks import full_precision
 from metric_lightning.losses.sharded_classes import ShardedClassLoss
-from metric_lightning.modules.gather import gather_rows, row_counts, world_size
+from metric_lightning.modules.gather import gather_rows, lost_ranks_named, row_counts, world_size
 
 _PLACES = "metric_lightning_shared_out"
 
@@ -36,7 +36,8 @@ def loss_over_shards(loss: ShardedClassLoss, embeddings: Tensor, labels: Tensor)
     sums = loss.shard_sums(rows, gather_rows(labels, counts))
     local = torch.stack([sums.log_sums.detach(), sums.own.detach()])
     shares = [torch.empty_like(local) for _ in counts]
-    dist.all_gather(shares, local)
+    with lost_ranks_named():
+        dist.all_gather(shares, local)
     every = torch.stack(shares)
     log_sum = every[:, 0].logsumexp(dim=0)
     number = max(1, len(rows))
