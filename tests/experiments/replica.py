@@ -1,4 +1,4 @@
-"""A few random images in the files of large data sets."""
+"""A few random images in the files of a large data set."""
 
 import struct
 from pathlib import Path
@@ -6,13 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from metric_lightning.data.idx_files import IMAGES_AND_LABELS
-from tests.data.omniglot_replica import write_set
 
 
 def write_replica(folder: Path, per_class: int = 30) -> None:
-    """Write the four IDX files of a data set of ten classes, and three alphabets of Omniglot."""
-    write_set(folder / "omniglot-py/images_background", {"Greek": 4, "Latin": 4, "Tagalog": 8}, drawers=4)
-    write_set(folder / "omniglot-py/images_evaluation", {"Oriya": 2}, drawers=2, first=90)
+    """Write the four IDX files of a data set of ten classes."""
     random = np.random.default_rng(0)
     for names in IMAGES_AND_LABELS.values():
         labels = np.arange(10 * per_class, dtype=np.uint8) % 10
