@@ -68,6 +68,16 @@ def test_groups(stingy: bool):
     assert torch.equal(found, sizes.clamp_max(10))
 
 
+def test_a_group_no_larger_than_asked_needs_no_sorting_of_the_others(monkeypatch):
+    """The bound of a small group must not overflow: all would be sorted, right but slow."""
+    sorted_at_once = []
+    argsort = torch.Tensor.argsort
+    monkeypatch.setattr(torch.Tensor, "argsort", lambda keys: sorted_at_once.append(len(keys)) or argsort(keys))
+    groups = (torch.arange(5000) < 5).to(torch.int64)
+    draw_of_groups(groups, random_bits(KEYS[:1], 5000)[0], torch.tensor([4995, 5]), 10)
+    assert sorted_at_once[0] < 200
+
+
 @pytest.mark.parametrize("kind", ["random", "equal", "ties", "the small ones between samples"])
 @pytest.mark.parametrize("number", [0, 1, 100, 5000])
 def test_smallest_places(kind: str, number: int):

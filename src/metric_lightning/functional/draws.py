@@ -110,9 +110,9 @@ def draw_of_groups(groups: Tensor, bits: Tensor, sizes: Tensor, number: int) -> 
         The places drawn, group after group.
     """
     # Those with the smallest bits are drawn. Only what is below a bound that some four times as many pass is sorted.
-    bound = ((4 * number + 20) / sizes.clamp_min(1) * 2.0**31).clamp_max(2.0**31 - 1).to(torch.int32)
+    bound = ((4 * number + 20) / sizes.clamp_min(1).double() * 2.0**31).clamp_max(2.0**31 - 1).to(torch.int32)
     bound = torch.cat([bound, bound.new_tensor([-1])])
-    few = (bits <= bound[groups]).nonzero()[:, 0]
+    few = (bits <= bound.index_select(0, groups)).nonzero()[:, 0]
     kept = torch.bincount(groups[few], minlength=len(sizes))
     if bool((kept < sizes.clamp_max(number)).any()):
         few = (groups < len(sizes)).nonzero()[:, 0]

@@ -18,24 +18,25 @@ from metric_lightning.types import TripletBand
 def triplet_band_sums(
     distances: Tensor, band: TripletBand, cost: Callable[[Tensor], Tensor], slope: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return, for each anchor, the sum of costs over the band (N,), and how many triplets cost something and are in it.
+    """Return, for each anchor, the sums over the band of the costs, of their slopes, and of 1 (N,).
 
     Args:
         distances: (N, M).
         band: which triplets.
-        cost: elementwise, of d_p - d_n, >= 0; 0 at -inf.
-        slope: its derivative.
+        cost: elementwise, of d_p - d_n; 0 at -inf; gives a new tensor.
+        slope: its derivative, likewise; of a hinge it is 1 for what costs something, and its sum their number.
 
     Example:
         >>> from metric_lightning.types import Pairs
         >>> pairs = Pairs(torch.tensor([[True, False, False]]), torch.tensor([[False, True, True]]))
         >>> distances = torch.tensor([[1.0, 1.25, 1.75]])
-        >>> triplet_band_sums(distances, TripletBand(pairs, 0.0, 0.5), lambda d: (d + 0.5).clamp_min(0), torch.sign)
-        (tensor([0.2500]), tensor([1.]), tensor([1.]))
+        >>> triplet_band_sums(distances, TripletBand(pairs, 0.0, 0.5), torch.exp, torch.exp)
+        (tensor([0.7788]), tensor([0.7788]), tensor([1.]))
     """
     fixed = distances.detach()
     columns, filled = positive_slots(band.pairs.positive)
-    sums, slopes = fixed.new_zeros(3, len(fixed)), torch.zeros_like(fixed)
+    totals, pulled, every = fixed.new_zeros(3, len(fixed))
+    slopes = torch.zeros_like(fixed)
     # What is no triplet has a difference of -inf, and must be in no band.
     least = max(-band.below, torch.finfo(fixed.dtype).min)
     for rows in cached_rows(fixed):
@@ -45,11 +46,13 @@ def triplet_band_sums(
         for slot in range(columns.shape[1]):
             differences = nearer[:, slot : slot + 1] - others
             inside = torch.ge(differences, least, out=torch.empty_like(differences))
-            inside -= torch.ge(differences, -band.above, out=torch.empty_like(differences))
-            costs = cost(differences).mul_(inside)
-            sums[:, rows] += torch.stack([costs.sum(dim=1), costs.sign().sum(dim=1), inside.sum(dim=1)])
+            if band.above > -torch.inf:
+                inside -= torch.ge(differences, -band.above, out=torch.empty_like(differences))
+            totals[rows] += cost(differences).mul_(inside).sum(dim=1)
+            every[rows] += inside.sum(dim=1)
             pushes = slope(differences).mul_(inside)
             pulls[:, slot] = pushes.sum(dim=1)
             slopes[rows] -= pushes
+        pulled[rows] = pulls.sum(dim=1)
         slopes[rows].scatter_add_(1, columns[rows], pulls)
-    return with_slopes(sums[0], slopes, distances), sums[1], sums[2]
+    return with_slopes(totals, slopes, distances), pulled, every

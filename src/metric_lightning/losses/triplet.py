@@ -100,10 +100,10 @@ class TripletMarginLoss(_TripletLoss):
         return Ratio(total, active if self.average == "active" else every)
 
     def _cost(self, differences: Tensor) -> Tensor:
-        return (differences + self.margin).clamp_min(0)
+        return (differences + self.margin).clamp_min_(0)
 
     def _slope(self, differences: Tensor) -> Tensor:
-        return (differences > -self.margin).to(differences.dtype)
+        return torch.gt(differences, -self.margin, out=torch.empty_like(differences))
 
 
 class TripletSoftMarginLoss(_TripletLoss):

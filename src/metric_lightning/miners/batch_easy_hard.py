@@ -61,7 +61,7 @@ class BatchEasyHard(TripletMiner):
 def _extreme(distances: Tensor, mask: Tensor, farthest: bool) -> tuple[Tensor, Tensor]:
     """Return the largest or smallest distance (N,), infinite where the mask is empty, and its column (N,)."""
     if farthest:
-        found = distances.masked_fill(~mask, -torch.inf).max(dim=1)
-    else:
-        found = distances.masked_fill(~mask, torch.inf).min(dim=1)
-    return found.values, found.indices
+        largest = distances.masked_fill(~mask, -torch.inf).max(dim=1)
+        return largest.values, largest.indices
+    smallest = distances.masked_fill(~mask, torch.inf).min(dim=1)
+    return smallest.values, smallest.indices

@@ -8,6 +8,8 @@ from metric_lightning.functional.pairs import positive_slots
 from metric_lightning.miners.base import RandomKeys, TripletMiner, ready_keys
 from metric_lightning.types import Pairs, Triplets
 
+_FAR = 1e30  # beyond any logarithm of a weight
+
 
 class DistanceWeighted(TripletMiner):
     """For each positive pair a random negative, all distances about as likely as one another.
@@ -49,7 +51,8 @@ class DistanceWeighted(TripletMiner):
         keys = ready_keys(self.random, pairs)
         columns, filled = positive_slots(pairs.positive)
         if not columns.shape[1]:
-            return Triplets(*pairs.positive.nonzero(as_tuple=True), columns.reshape(-1))
+            none = columns.reshape(-1)
+            return Triplets(none, none, none)
         summed = self._weights(distances, pairs.negative).cumsum(dim=1, dtype=torch.float64)
         share = random_below(pair_keys(keys[:, None], columns), 2**31) / 2.0**31
         # The first column whose sum is above the share: one without weight never is.
@@ -60,9 +63,11 @@ class DistanceWeighted(TripletMiner):
     def _weights(self, distances: Tensor, negative: Tensor) -> Tensor:
         if self.dimensions_used is None:
             raise ValueError("DistanceWeighted: dimensions is not known outside of a loss; give it")
+        # As numbers: masks that follow no pattern are slow to apply.
+        drawable = torch.lt(distances, self.limit, out=torch.empty_like(distances)).masked_fill_(~negative, 0)
         used = distances.clamp(self.cutoff, self.limit)
         opposite = (1 - used.square() / 4).clamp_min_(torch.finfo(used.dtype).eps)
         logs = used.log_().mul_(2 - self.dimensions_used).sub_(opposite.log_(), alpha=(self.dimensions_used - 3) / 2)
-        logs.masked_fill_(~(negative & (distances < self.limit)), -torch.inf)
-        top = logs.amax(dim=1, keepdim=True)
-        return logs.sub_(top.masked_fill_(top.isinf(), 0)).exp_()
+        logs += (drawable - 1) * _FAR
+        # Below exp(-80) a weight is never drawn, and would be a slow, denormal number.
+        return logs.sub_(logs.amax(dim=1, keepdim=True)).clamp_min_(-80).exp_().mul_(drawable)
