@@ -58,17 +58,23 @@ def scatter_grid(files: dict[str, Path], title: str) -> Figure:
 
 
 def dots_and_intervals(outcomes: Sequence[Outcome], figures: Sequence[str], title: str) -> Figure:
-    """Draw every seed's figure as a small dot, the mean with its 95% interval above; a row for each method."""
+    """Draw the mean of a figure with its 95% interval, and every seed's as a dot below; a row for each method.
+
+    The axis spans what was measured; a wider interval is cut off by it.
+    """
     figure = new_figure(2.2 + 4.2 * len(figures), 1.2 + 0.3 * len(outcomes))
     figure.suptitle(plain(title), fontsize=12)
     axes = figure.subplots(1, len(figures), squeeze=False, sharey=True)[0]
     for axis, name in zip(axes, figures, strict=True):
-        for row, found in enumerate(outcomes):
-            values = list(found.test(name).values())
+        measured = [list(found.test(name).values()) for found in outcomes]
+        for row, values in enumerate(measured):
             mean = interval(values)
-            axis.scatter(values, [row] * len(values), s=12, c=BLUE, alpha=0.5, linewidths=0)
+            axis.scatter(values, [row + 0.25] * len(values), s=10, c=BLUE, linewidths=0)
             width = 0.0 if math.isnan(mean.half_width) else mean.half_width
             axis.errorbar(mean.mean, row, xerr=width, fmt="D", markersize=4, capsize=3, color=VERMILION)
+        every = [value for values in measured for value in values] or [0.0]
+        margin = 0.05 * (max(every) - min(every)) or 0.05
+        axis.set_xlim(min(every) - margin, max(every) + margin)
         axis.set_xlabel(f"{figure_name(name)}, test set")
         axis.grid(True, linewidth=0.3, alpha=0.5)
         axis.set_axisbelow(True)
