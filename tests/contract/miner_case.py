@@ -56,7 +56,8 @@ class MinerCase:
 def picks(result: Pairs | Triplets | TripletBand, distances: Tensor) -> list[Pick]:
     """Return what a miner picked as sorted tuples of numbers."""
     if isinstance(result, TripletBand):
-        gaps = {(a, p, n): float(distances[a, n] - distances[a, p]) for a, p, n in triplets(result.pairs)}
+        table = distances.tolist()
+        gaps = {(a, p, n): table[a][n] - table[a][p] for a, p, n in triplets(result.pairs)}
         return sorted(triplet for triplet, gap in gaps.items() if result.above < gap <= result.below)
     if isinstance(result, Triplets):
         return sorted(zip(*(index.tolist() for index in result), strict=True))

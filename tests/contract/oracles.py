@@ -58,8 +58,11 @@ def total(values: list[Tensor], like: Tensor) -> Tensor:
 
 def triplets(pairs: Pairs) -> list[tuple[int, int, int]]:
     """All (anchor, positive, negative)."""
-    rows = range(len(pairs.positive))
-    return [(a, p, n) for a in rows for p in columns(pairs.positive, a) for n in columns(pairs.negative, a)]
+    listed = []
+    for a in range(len(pairs.positive)):
+        negative = columns(pairs.negative, a)
+        listed += [(a, p, n) for p in columns(pairs.positive, a) for n in negative]
+    return listed
 
 
 def distance_table(embeddings: Tensor, references: References) -> list[list[Tensor]]:
