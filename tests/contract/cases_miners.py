@@ -217,6 +217,8 @@ MINER_CASES = [
         draws=True,
     ),
     MinerCase("multi-similarity", lambda: MultiSimilarity(epsilon=0.2), multi_similarity),
+    # The first of a kind is what losses of all distances are tried with: it must leave pairs of dot products too.
+    MinerCase("pair-margin-loose", lambda: PairMargin(-0.5, 1.5), pair_margin),
     MinerCase("pair-margin", lambda: PairMargin(0.5, 1.5), pair_margin),
     *(
         MinerCase(f"triplet-margin-{kind}", partial(TripletMargin, kind, margin=0.3), triplet_margin)
