@@ -15,8 +15,9 @@ torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
-def seed() -> None:
+def seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make a test's random numbers independent of which tests ran before it."""
+    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)  # what `seed_everything` leaves behind
     random.seed(0)
     numpy.random.seed(0)
     torch.manual_seed(0)

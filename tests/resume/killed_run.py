@@ -43,6 +43,8 @@ def run(
 ) -> None:
     """Train, keeping checkpoints in `folder`, and write the final weights there."""
     torch.set_num_threads(1)
+    # The process this is forked from may have asked for GPUs, which Lightning takes for their use.
+    torch.cuda._is_in_bad_fork = lambda: False
     # Another seed, as a restarted script might have: a resumed run must not depend on it.
     seed_everything(7 if resume is None else 8)
     loss = CrossBatchMemory(TripletMarginLoss(margin=0.5, miner=RandomHardNegative(seed=2)), size=25, start_step=2)
