@@ -20,8 +20,6 @@ TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 
 # Settings that one process refuses in a sentence, and so must ranks.
 REFUSED = {"-angular-memory": "the batch must be its own reference set"}
-# Its distances are products of rows, which the miner's margins, made for lengths, leave out all.
-NOTHING_PICKED = "n-pairs-pair-margin"
 # Faults of one process, to be mended there; strict, so that a mended one can't stay here.
 FAULTS = {"margin-triplet-margin": "MarginLoss does not take the TripletBand of TripletMarginMiner"}
 
@@ -73,8 +71,7 @@ def test_ranks_equal_one_process(setting: Setting, world_size: int, dtype: torch
     expected = run(setting, dtype, STEPS[world_size])
     exactly = run(setting, torch.float64, STEPS[world_size])
     ranks = [found[setting.name, dtype] for found in on_many(world_size)]
-    moves = any(bool(gradient.any()) for step in expected.steps for gradient in step.network)
-    assert moves != setting.name.startswith(NOTHING_PICKED)
+    assert any(bool(gradient.any()) for step in expected.steps for gradient in step.network)
     for found in ranks:
         assert isinstance(found, Run), found
         for ours, theirs, exact in zip(found.steps, expected.steps, exactly.steps, strict=True):
