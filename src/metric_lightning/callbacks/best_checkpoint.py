@@ -136,7 +136,7 @@ class BestCheckpoint(ModelCheckpoint):
         if getattr(trainer, "fast_dev_run", False) or not self._keeps_last or self.dirpath is None:
             return
         self.last_model_path = os.path.join(self.dirpath, f"{self.CHECKPOINT_NAME_LAST}{self.FILE_EXTENSION}")
-        trainer.save_checkpoint(self.last_model_path)
+        trainer.save_checkpoint(self.last_model_path, weights_only=False)
         self._last_written = time.monotonic()
 
     def _advice(self) -> str:
