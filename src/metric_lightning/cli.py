@@ -123,9 +123,10 @@ class MetricCLI(LightningCLI):
             figures["validation"] = self.trainer.validate(ckpt_path=best, datamodule=self.datamodule, verbose=False)[0]
         if self.datamodule.test_dataloader():
             figures["test"] = self.trainer.test(ckpt_path=best, datamodule=self.datamodule, verbose=False)[0]
+        folder = self.trainer.log_dir  # a broadcast: every rank must ask
         if self.trainer.is_global_zero:
             print_figures(f"best checkpoint: {best}", figures)
-            print(f"run:         {self.trainer.log_dir}\nTensorBoard: tensorboard --logdir {LOGS}")
+            print(f"run:         {folder}\nTensorBoard: tensorboard --logdir {LOGS}")
 
     def validate(self, model: Any, datamodule: Any, ckpt_path: str | None = None, **_: Any) -> None:
         """Evaluate the validation set."""
