@@ -110,7 +110,9 @@ MUTATIONS = [
         MINERS,
         "batch-hard",
     ),
-    Mutation("miners/uniform_histogram.py", "bins.masked_fill_(~mask, self.bins)", "", MINERS, "uniform-histogram"),
+    Mutation(
+        "miners/uniform_histogram.py", "mask.reshape(-1)", "torch.ones_like(mask).view(-1)", MINERS, "uniform-histogram"
+    ),
     # Margins and bounds
     Mutation(
         "losses/contrastive.py",

@@ -101,7 +101,7 @@ def draw_of_groups(groups: Tensor, bits: Tensor, sizes: Tensor, number: int) -> 
     """Draw `number` places of each group without replacement, all where a group has fewer.
 
     Args:
-        groups: (L,) int64; numbers from len(sizes) on are of no group.
+        groups: (L,) int64.
         bits: (L,) int32 random in [0, 2^31).
         sizes: (G,) int64, how many places each group has.
         number: at least 1.
@@ -111,12 +111,10 @@ def draw_of_groups(groups: Tensor, bits: Tensor, sizes: Tensor, number: int) -> 
     """
     # Those with the smallest bits are drawn. Only what is below a bound that some four times as many pass is sorted.
     bound = ((4 * number + 20) / sizes.clamp_min(1).double() * 2.0**31).clamp_max(2.0**31 - 1).to(torch.int32)
-    bound = torch.cat([bound, bound.new_tensor([-1])])
     few = (bits <= bound.index_select(0, groups)).nonzero()[:, 0]
     kept = torch.bincount(groups[few], minlength=len(sizes))
     if bool((kept < sizes.clamp_max(number)).any()):
-        few = (groups < len(sizes)).nonzero()[:, 0]
-        kept = sizes
+        few, kept = torch.arange(len(groups), device=groups.device), sizes
     order = few[((groups[few] << 31) + bits[few]).argsort()]
     place = torch.arange(len(order), device=order.device) - (kept.cumsum(0) - kept)[groups[order]]
     return order[place < number]

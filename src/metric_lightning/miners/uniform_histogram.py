@@ -51,15 +51,14 @@ class UniformHistogram(PairMiner):
 
     def _draw(self, distances: Tensor, mask: Tensor, bits: Tensor, number: int) -> Tensor:
         drawn = torch.zeros_like(mask)
-        if not mask.numel():
+        places = mask.reshape(-1).nonzero()[:, 0]
+        if not len(places):
             return drawn
-        low = distances.masked_fill(~mask, torch.inf).amin()
-        high = distances.masked_fill(~mask, -torch.inf).amax()
-        width = (high - low) / self.bins
-        # Of no bin: what is not in the mask. Distances that are all equal make one bin.
-        bins = ((distances - low) / width.masked_fill(width <= 0, 1)).clamp_(0, self.bins - 1).to(torch.int64)
-        bins.masked_fill_(~mask, self.bins)
-        bins = bins.view(-1)
-        sizes = torch.bincount(bins, minlength=self.bins + 1)[: self.bins]
-        drawn.view(-1)[draw_of_groups(bins, bits.view(-1), sizes, number)] = True
+        values = distances.reshape(-1)[places]
+        low, high = values.aminmax()
+        # Distances that are all equal make one bin.
+        width = ((high - low) / self.bins).masked_fill(high <= low, 1)
+        bins = values.sub_(low).div_(width).clamp_max_(self.bins - 1).to(torch.int64)
+        sizes = torch.bincount(bins, minlength=self.bins)
+        drawn.view(-1)[places[draw_of_groups(bins, bits.view(-1)[places], sizes, number)]] = True
         return drawn
