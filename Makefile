@@ -1,7 +1,7 @@
 # Two commands do all the set-up on a machine with Python and make:
 #   make demo    virtual environment, install, train on real digits, test, say where to look
 #   make test    the whole test suite
-# Others: make check (lint, types, import layers), make bench, make clean, make distclean.
+# Others: make check (lint, types, import layers), make docs, make bench, make clean, make distclean.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +9,7 @@ WORKERS ?= 2
 DEMO ?= experiments/mnist5k/online_triplet_random_hard.yaml
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test check bench clean distclean
+.PHONY: demo test check bench docs clean distclean
 
 demo: $(VENV)/.installed
 	$(RUN) -m metric_lightning.cli fit --config $(DEMO)
@@ -30,8 +30,14 @@ check: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(RUN) -m benchmarks.losses
 
+# Pages of losses and miners, with their pictures, are made from the package; nothing is fetched, a warning is an error.
+docs: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 PYTHONPATH=docs $(RUN) -m site_pages.write build/docs
+	$(RUN) -m sphinx -W --keep-going -q -b html build/docs site
+	@echo "site/index.html"
+
 clean:
-	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf build dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -path ./$(VENV) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean

@@ -18,14 +18,21 @@ _MADE: dict[str, Callable[[], MetricLoss]] = {
     "WeightedSum": lambda: losses.WeightedSum([losses.ContrastiveLoss(), losses.NCALoss()]),
     "TripletMarginLoss": lambda: TripletMarginLoss(0.2),
 }
+# Beside their defaults.
+_VARIANTS: dict[str, Callable[[], MetricLoss]] = {
+    "NPairsLoss-one-pair-per-class": lambda: losses.NPairsLoss(one_pair_per_class=True),
+}
 _LEFT_OUT = {"PytorchMetricLearningLoss"}
-# The peer's of these names is something else: a memory of another shape, class scores without weights, two views.
-_WITHOUT_PEER = {"CrossBatchMemory", "InstanceLoss", "VICRegLoss"}
+# The peer's of these names is something else: a memory of another shape, class scores without weights, two views,
+# one pair for each class where ours takes all.
+_WITHOUT_PEER = {"CrossBatchMemory", "InstanceLoss", "NPairsLoss", "VICRegLoss"}
 
 # Ours -> the peer's loss, its miner, and their arguments.
 _PEERS: dict[str, tuple[str, dict[str, Any], str | None, dict[str, Any]]] = {
     "TripletMarginLoss": ("TripletMarginLoss", {"margin": 0.2}, None, {}),
     "TripletSoftMarginLoss": ("TripletMarginLoss", {"margin": 0.0, "smooth_loss": True}, None, {}),
+    "NPairsLoss-one-pair-per-class": ("NPairsLoss", {}, None, {}),
+    "BatchInstanceLoss": ("InstanceLoss", {}, None, {}),
     "NTXentLoss": ("NTXentLoss", {}, None, {}),
     "InfoNCELoss": ("NTXentLoss", {}, None, {}),
     "SupervisedContrastiveLoss": ("SupConLoss", {}, None, {}),
@@ -63,6 +70,7 @@ def ours(num_classes: int) -> dict[str, Any]:
         item = getattr(losses, name)
         if inspect.isclass(item) and not inspect.isabstract(item) and name not in _LEFT_OUT:
             found[name] = _MADE.get(name, item)()
+    found.update({name: make() for name, make in _VARIANTS.items()})
     for name in miners.__all__:
         item = getattr(miners, name)
         if inspect.isclass(item) and issubclass(item, Miner) and not inspect.isabstract(item):

@@ -72,6 +72,8 @@ def online_triplet(
             hard = np.flatnonzero((of != of[i]) & (values[i] < values[i, j] + MARGIN))
             if len(hard):
                 found.append((i, j, random.choice(hard)))
+        if not found:  # as there: one triplet rather than none
+            found = [(0, 1, int(np.flatnonzero(of != of[0])[0]))]
         i, j, k = np.array(found).T
         yield (squared[i, j] - squared[i, k] + MARGIN).relu().mean()
 

@@ -16,7 +16,8 @@ torch.set_num_threads(1)
 
 @pytest.fixture(autouse=True)
 def seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make a test's random numbers independent of which tests ran before it."""
+    """Make a test's random numbers and threads independent of which tests ran before it."""
+    torch.set_num_threads(1)  # a benchmark may have asked for more; a forked rank with several hangs
     monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)  # what `seed_everything` leaves behind
     random.seed(0)
     numpy.random.seed(0)

@@ -43,18 +43,45 @@ MUTATIONS = [
         "functional/triplet_bands.py", "slopes[rows] -= pushes", "slopes[rows] += pushes", LOSSES, "triplet-margin"
     ),
     Mutation(
-        "functional/distances.py",
+        "functional/distance_derivatives.py",
         "weights, y, alpha=-1) if needed[0]",
         "weights, y, alpha=1) if needed[0]",
         LOSSES,
         "contrastive or triplet",
     ),
     Mutation(
-        "functional/distances.py",
+        "functional/distance_derivatives.py",
         "weights.T, x, alpha=-1) if needed[1]",
         "weights.T, x, alpha=1) if needed[1]",
         LOSSES,
         "contrastive or triplet",
+    ),
+    Mutation(
+        "functional/distance_derivatives.py",
+        "weights, x, alpha=-1).addmm_(weights.T, x, alpha=-1)",
+        "weights, x, alpha=-1).addmm_(weights.T, x, alpha=1)",
+        LOSSES,
+        "contrastive or triplet",
+    ),
+    Mutation(
+        "functional/distance_derivatives.py",
+        "to_x.addmm_(weights.T, x, alpha=-1), None",
+        "to_x.addmm_(weights.T, x, alpha=1), None",
+        LOSSES,
+        "n-pairs or info-nce",
+    ),
+    Mutation(
+        "functional/log_sums.py", "pulls.mul_(-ctx.scale)", "pulls.mul_(ctx.scale)", LOSSES, "n-pairs or info-nce"
+    ),
+    Mutation("functional/log_sums.py", "pulls.mul_(bend)", "pass", LOSSES, "tuplet"),
+    Mutation(
+        "functional/triplet_bands.py", "scatter_add_(1, columns[rows], of_positives)", "zero_()", LOSSES, "margin-band"
+    ),
+    Mutation("losses/margin.py", "positive, gaps, -gaps)", "positive, gaps, gaps)", LOSSES, "margin-band"),
+    Mutation("losses/soft_triple.py", "classes, pulls, classes, alpha=-1", "classes, pulls, classes", LOSSES, "triple"),
+    Mutation("losses/instance.py", "div_(-self.scale)", "div_(self.scale)", LOSSES, "instance"),
+    Mutation(
+        "functional/class_costs.py", "scatter_(1, column, -margin", "scatter_(1, column, margin", LOSSES, "cosface"
     ),
     Mutation(
         "miners/multi_similarity.py", "closest - self.epsilon", "closest + self.epsilon", MINERS, "multi-similarity"
@@ -83,7 +110,7 @@ MUTATIONS = [
         "triplet-active",
     ),
     Mutation(
-        "functional/distances.py",
+        "functional/distance_derivatives.py",
         "threshold(distances, 0, torch.inf)",
         "distances.clone()",
         LOSSES,

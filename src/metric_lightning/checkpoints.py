@@ -9,6 +9,8 @@ import torch
 
 from metric_lightning.errors import UserError
 
+CONFIG = "metric_lightning_config"  # key of the configuration of the run, a text, in checkpoints of the command line
+
 
 def write_checkpoint(content: dict[str, Any], path: Path) -> None:
     """Write beside `path`, then rename: whatever happens meanwhile, the file there is a whole one, the old or the new.

@@ -1,12 +1,14 @@
 """The command line: `python -m metric_lightning.cli fit --config X.yaml`, or `metric-lightning fit --config X.yaml`.
 
-Commands: fit, validate, test, predict. `fit` ends by evaluating its best checkpoint. `test --ckpt_path X` and `predict
---ckpt_path X` need nothing else: a checkpoint holds its run's configuration. With `--config` too, that one counts.
+Commands: fit, validate, test, predict; data, export, index, search and `report RUN...`, which need no Trainer. `fit`
+ends by evaluating its best checkpoint; `fit --data.root photos/` alone chooses settings for a folder of pictures and
+writes them down. `data` shows what the data are like, before any training. `test --ckpt_path X` and
+`predict --ckpt_path X` need nothing else: a checkpoint holds its configuration. With `--config` too, that one counts.
 A config names classes, and so runs code: use those you trust, as you would a program.
 """
 
 import sys
-import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +21,23 @@ from metric_lightning.callbacks import (
     CollapseDiagnosis,
     DataCheck,
     EmbeddingFigures,
+    EmbeddingWriter,
+    MislabelledCandidates,
     Projector,
     RunSummary,
 )
 from metric_lightning.command_line.arguments import completed
+from metric_lightning.command_line.commands import COMMANDS, add_names, run_command
 from metric_lightning.command_line.failures import sentence_of
 from metric_lightning.command_line.pairs import judge_pairs
 from metric_lightning.command_line.parser import OneSentenceParser
-from metric_lightning.command_line.results import print_figures, write_embeddings, write_json
+from metric_lightning.command_line.quiet import hush
+from metric_lightning.command_line.results import print_figures, write_json
 from metric_lightning.command_line.run_folder import LOGS, run_folder_of, version_of
 from metric_lightning.command_line.saved_config import SaveConfig
 from metric_lightning.data import MetricDataModule
 from metric_lightning.modules import MetricModule
-from metric_lightning.modules.collect import joined
+from metric_lightning.networks import skip_pretrained_weights
 
 _TRAINER_DEFAULTS = {
     "max_epochs": 20,
@@ -45,6 +51,7 @@ _CALLBACKS = {
     "data_check": DataCheck,
     "diagnosis": CollapseDiagnosis,
     "figures": EmbeddingFigures,
+    "mislabelled": MislabelledCandidates,
     "projector": Projector,
 }
 
@@ -72,7 +79,7 @@ class MetricCLI(LightningCLI):
             "--experiment", type=str, default="default", help="name of the run's folder in lightning_logs/"
         )
         parser.add_argument(
-            "--output", type=str | None, default=None, help="predict: file to write, .npz (pairs: .csv)"
+            "--output", type=str | None, default=None, help="predict: file to write, .npz or .parquet (pairs: .csv)"
         )
         parser.add_argument(
             "--pairs", type=str | None, default=None, help="predict: file of pairs to be told same or different"
@@ -84,6 +91,10 @@ class MetricCLI(LightningCLI):
             parser.add_lightning_class_args(callback, name)
         for name in ("num_classes", "input_shape"):
             parser.link_arguments(f"data.{name}", f"model.init_args.{name}", apply_on="instantiate")
+
+    def _add_subcommands(self, parser: Any, **kwargs: Any) -> None:
+        super()._add_subcommands(parser, **kwargs)
+        add_names(parser._subcommands_action)
 
     def _parse_ckpt_path(self) -> None:
         """Leave the configuration as it is: Lightning would let a checkpoint's hyperparameters override it silently."""
@@ -103,6 +114,11 @@ class MetricCLI(LightningCLI):
             version = version_of(Path(checkpoint), experiment) if checkpoint else None
             arguments = Namespace(save_dir=str(LOGS), name=experiment, version=version, default_hp_metric=False)
             trainer.logger = Namespace(class_path="lightning.pytorch.loggers.TensorBoardLogger", init_args=arguments)
+
+    def instantiate_classes(self) -> None:
+        """Make data, model and trainer; where a checkpoint will fill the network, no pretrained weights are fetched."""
+        with skip_pretrained_weights() if self._settings.get("ckpt_path") else nullcontext():
+            super().instantiate_classes()
 
     def _instantiate_trainer(self, config: Any, callbacks: list[Any]) -> Trainer:
         if config.get("fast_dev_run") or self.subcommand != "fit":
@@ -143,11 +159,9 @@ class MetricCLI(LightningCLI):
             file = Path(self._settings.pairs)
             print(judge_pairs(self.trainer, self.model, self.datamodule, file, ckpt_path, path))
             return
-        batches: Any = self.trainer.predict(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path)
-        found = joined(batches)
         path = Path(self._settings.output or self._folder(ckpt_path) / "predictions.npz")
-        write_embeddings(path, found, self.datamodule.class_names)
-        print(f"embeddings, labels, indices and class_names of {len(found.labels)} samples: {path}")
+        self.trainer.callbacks.append(EmbeddingWriter(path))  # type: ignore[attr-defined]
+        self.trainer.predict(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path, return_predictions=False)
 
     def _evaluate(self, command: str, ckpt_path: str | None) -> None:
         run = getattr(self.trainer, command)
@@ -164,11 +178,14 @@ class MetricCLI(LightningCLI):
 
 def main(args: list[str] | None = None) -> None:
     """Run a command; what the user can mend is said in one sentence, with exit status 2."""
-    # Lightning's own use of torch, nothing that a user can mend.
-    warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
+    hush()
+    given = sys.argv[1:] if args is None else args
     try:
+        if given and given[0] in COMMANDS:
+            run_command(given[0], given[1:])
+            return
         # LightningCLI warns of arguments that are not those of the process.
-        sys.argv[1:] = completed(sys.argv[1:] if args is None else args)
+        sys.argv[1:] = completed(given)
         MetricCLI()
     except Exception as error:
         sentence = sentence_of(error)

@@ -3,7 +3,7 @@
 N anchors (rows) are compared with M references (columns); D is the embedding dimension.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -58,3 +58,29 @@ class Ratio(NamedTuple):
 
     total: Tensor
     count: Tensor  # type: ignore[assignment]  # a tuple has a method of this name
+
+
+class Sequences(NamedTuple):
+    """n sequences of different lengths, filled up to the longest; what fills up means nothing.
+
+    Attributes:
+        steps: (n, T, F) floating point, or (n, T) int64 where a step is one of a vocabulary.
+        lengths: (n,) int64, each at least 1.
+    """
+
+    steps: Tensor
+    lengths: Tensor
+
+
+class TwoViews(NamedTuple):
+    """n samples, each seen in two ways: a picture and a text, say. Each of the two is a batch of inputs."""
+
+    first: Any
+    second: Any
+
+
+InputShape = tuple[int, ...] | tuple[tuple[int, ...], ...]
+"""Shape of one input, without the batch dimension; of two views the shapes of both.
+
+An image is (channels, height, width); a sequence (F,), the features of a step, or (V,), the size of the vocabulary.
+"""

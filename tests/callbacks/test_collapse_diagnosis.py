@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,15 +8,16 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import nn
 
 from metric_lightning.callbacks import CollapseDiagnosis
-from metric_lightning.callbacks.conditions import Observation, few_dimensions
+from metric_lightning.callbacks.conditions import Observation, few_dimensions, growing_norm
 from metric_lightning.callbacks.embedding_health import health_of
+from metric_lightning.callbacks.events import read_scalars
 from metric_lightning.callbacks.run_folder import tensorboard_writer
-from metric_lightning.data import BalancedBatches, MNIST5k, SampleSplit
-from metric_lightning.losses import SoftmaxLoss, TripletMarginLoss, TripletSoftMarginLoss
+from metric_lightning.data import ArrayDataset, BalancedBatches, MNIST5k, SampleSplit
+from metric_lightning.losses import ContrastiveLoss, SoftmaxLoss, TripletMarginLoss, TripletSoftMarginLoss
 from metric_lightning.miners import HardestNegative, RandomHardNegative
 from metric_lightning.modules import ClassificationModule, EmbeddingModule
 from metric_lightning.networks import EmbeddingNet
-from tests.callbacks.small import Linear, Quarters, module, trainer
+from tests.callbacks.small import NAMES, Linear, Quarters, images, module, trainer
 from tests.callbacks.tensorboard_server import tensorboard
 
 
@@ -220,3 +222,66 @@ def test_another_kind_of_module_is_refused_in_one_sentence(tmp_path):
 
     with pytest.raises(ValueError, match="CollapseDiagnosis needs a MetricModule.*got Other"):
         CollapseDiagnosis().setup(None, Other(), "fit")
+
+
+class Saturated(Blind):
+    """Units at one end or the other of a tanh, where it is flat."""
+
+    def forward(self, inputs):
+        return torch.tanh(1e6 * super().forward(inputs))
+
+
+class Growing(Linear):
+    """Gets 1.3 times as long with each training step."""
+
+    scale = 1.0
+
+    def forward(self, inputs):
+        self.scale *= 1.3 if self.training else 1.0
+        return self.scale * super().forward(inputs)
+
+
+class Star(Linear):
+    """Almost all samples in directions of their own, a few in the middle: the nearest of all."""
+
+    def forward(self, inputs):
+        directions = torch.sin(1e4 * super().forward(inputs))
+        middle = torch.sin(1e4 * inputs.sum((1, 2, 3)))[:, None] > 0.9995
+        return directions * ~middle + 0 * directions.sum()
+
+
+class ManyQuarters(Quarters):
+    def load(self):
+        return ArrayDataset(*images(900), NAMES, mean=0.3, std=0.2), None
+
+
+def test_a_gradient_that_has_vanished_is_named(tmp_path):
+    named = diagnosed(tmp_path, module(Saturated(8)))
+    assert set(named) == {"no_gradient"}
+    assert named["no_gradient"].startswith("The gradient has vanished: its norm is 0 while the loss stands at ")
+
+
+def test_embeddings_that_grow_without_end_are_named(tmp_path):
+    named = diagnosed(tmp_path, module(Growing(3), ContrastiveLoss(), lr=0.0), max_epochs=8)
+    assert set(named) == {"growing_norm"} and "normalise them" in named["growing_norm"]
+
+
+def test_length_that_has_settled_is_no_growth():
+    seen = Observation(None, 2, 10, 1.0, 0.5, 0.5, 1.0, norms=(1.0, 20.0, 40.0, 60.0, 80.0))
+    assert growing_norm(seen) is not None
+    assert growing_norm(seen._replace(norms=(*seen.norms, 82.0, 83.0, 84.0))) is None
+
+
+def test_everyones_neighbours_are_named(tmp_path):
+    callback = CollapseDiagnosis(max_points=600)
+    data = ManyQuarters(validation_size=600, test_size=40)
+    trainer(tmp_path, [callback], max_epochs=4).fit(module(Star(64), lr=0.0), datamodule=data)
+    assert set(callback.named) == {"hubs"} and "hubness" in callback.named["hubs"]
+
+
+def test_the_gradients_norm_is_logged(tmp_path):
+    run = trainer(tmp_path, [CollapseDiagnosis()], max_epochs=1)
+    run.fit(module(), datamodule=Quarters())
+    tensorboard_writer(run).close()
+    steps, norms = read_scalars(Path(run.log_dir))["train/gradient_norm"]
+    assert len(steps) == run.global_step and all(norm > 0 for norm in norms)

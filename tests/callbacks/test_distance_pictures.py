@@ -5,7 +5,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from metric_lightning.callbacks import DistanceFigures, EmbeddingFilm, Galleries, LearningCurveFigure
-from metric_lightning.callbacks.event_scalars import read_scalars
+from metric_lightning.callbacks.events import read_scalars
 from metric_lightning.callbacks.hard_cases import hardest_triplets, worst_queries
 from metric_lightning.callbacks.learning_curve_figure import panels_of
 from metric_lightning.callbacks.run_folder import tensorboard_writer

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -74,3 +76,27 @@ def test_the_number_of_points_is_bounded(tmp_path, monkeypatch):
 def test_bad_arguments_are_named(name):
     with pytest.raises(ValueError, match=f"{name} must be at least 1.*got 0"):
         EmbeddingFigures(**{name: 0})
+
+
+def test_umap_in_place_of_tsne(tmp_path):
+    pytest.importorskip("umap", reason="the extra `umap` is not installed")
+    trainer(tmp_path, [EmbeddingFigures(projection="umap")]).fit(module(Linear(3)), datamodule=Quarters())
+    assert shows_something(picture(tmp_path, "umap_val.png"))
+
+
+def test_an_unknown_projection_is_refused():
+    with pytest.raises(ValueError, match="one of tsne, umap"):
+        EmbeddingFigures(projection="pca")
+
+
+@pytest.mark.parametrize("zero, said", [(True, r"; all within \S+ of the margin"), (False, "")])
+def test_a_picture_smaller_than_the_margin_says_so(tmp_path, monkeypatch, zero, said):
+    titles = []
+    monkeypatch.setattr(
+        "metric_lightning.callbacks.embedding_figures.write_figure",
+        lambda trainer, name, figure: titles.append(figure.get_suptitle()),
+    )
+    model = module(Linear(2, zero=zero), lr=0.0)
+    trainer(tmp_path, [EmbeddingFigures()]).fit(model, datamodule=Quarters())
+    (title,) = titles
+    assert re.fullmatch(f"Embedding by class, after epoch 1{said}", title)

@@ -234,6 +234,13 @@ def test_a_fault_of_the_program_keeps_its_traceback(folder, monkeypatch):
         main(["fit", "--config", "digits.yaml"])
 
 
+def test_nothing_is_advertised(folder, caplog):
+    main(["fit", "--config", "digits.yaml", "--trainer.max_epochs", "0"])
+    said = [record.getMessage() for record in caplog.records]
+    assert any("GPU available" in message for message in said)
+    assert not any("Tip:" in message for message in said)
+
+
 def test_configs_merge_and_the_command_line_overrides(folder, capsys):
     Path("more.yaml").write_text("trainer: {max_epochs: 3}\nmodel: {init_args: {loss_lr_scale: 2.0}}\n")
     with pytest.raises(SystemExit):
@@ -242,6 +249,14 @@ def test_configs_merge_and_the_command_line_overrides(folder, capsys):
     assert config["trainer"]["max_epochs"] == 4
     assert config["model"]["init_args"]["loss_lr_scale"] == 2.0
     assert config["model"]["init_args"]["loss"]["init_args"]["margin"] == 1.0
+
+
+def test_a_plain_number_of_a_transform_is_kept_in_the_config(folder, capsys):
+    affine = "{class_path: torchvision.transforms.v2.RandomAffine, init_args: {degrees: 10}}"
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", "digits.yaml", f"--data.init_args.augment=[{affine}]", "--print_config"])
+    config = yaml.safe_load(re.sub(r"^#.*\n", "", capsys.readouterr().out, flags=re.MULTILINE))
+    assert config["data"]["init_args"]["augment"][0]["init_args"]["degrees"] == 10
 
 
 def test_the_saved_config_repeats_the_run(run, tmp_path, monkeypatch):

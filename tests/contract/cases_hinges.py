@@ -14,7 +14,7 @@ from metric_lightning.losses import (
     SignalToNoiseContrastiveLoss,
     ThresholdConsistentMarginLoss,
 )
-from metric_lightning.miners import BatchHard
+from metric_lightning.miners import BatchHard, TripletMargin
 from metric_lightning.types import Pairs, References
 from tests.contract.case import Case
 from tests.contract.cases_pairs import averaged, cosine_table, peer, positive_part
@@ -34,6 +34,17 @@ def margin_batch_hard(loss: Any, x: Tensor, labels: Tensor, references: Referenc
         if positive and negative:
             chosen.append((a, max(positive, key=lambda j: (table[a][j].item(), -j)), True))
             chosen.append((a, min(negative, key=lambda j: (table[a][j].item(), j)), False))
+    return margin_of(loss, x, labels, references, chosen)
+
+
+def margin_semi_hard(loss: Any, x: Tensor, labels: Tensor, references: References, pairs: Pairs) -> Tensor:
+    """Each pair as often as it is in a triplet with 0 < d_an - d_ap <= 0.4."""
+    chosen = []
+    for a, row in enumerate(distance_table(x, references)):
+        for p in columns(pairs.positive, a):
+            for n in columns(pairs.negative, a):
+                if 0 < row[n] - row[p] <= 0.4:
+                    chosen += [(a, p, True), (a, n, False)]
     return margin_of(loss, x, labels, references, chosen)
 
 
@@ -155,6 +166,12 @@ CASES = [
     Case("margin-fixed", lambda: MarginLoss(0.5, learn_boundary=False), margin),
     Case("margin-per-class", lambda: MarginLoss(boundary_per_class=True, boundary_weight=0.1), margin),
     Case("margin-batch-hard", lambda: MarginLoss(0.5, miner=BatchHard()), margin_batch_hard),
+    Case("margin-band", lambda: MarginLoss(0.4, miner=TripletMargin("semi-hard")), margin_semi_hard),
+    Case(
+        "margin-band-pairs",
+        lambda: MarginLoss(0.4, boundary_weight=0.3, average="pairs", miner=TripletMargin("semi-hard")),
+        margin_semi_hard,
+    ),
     Case("angular", AngularLoss, angular, peer=on_unit_rows(peer("AngularLoss", alpha=45))),
     Case("angular-anchors", lambda: AngularLoss(20.0, average="anchors"), angular),
     Case("signal-to-noise", lambda: SignalToNoiseContrastiveLoss(1.3), signal_to_noise_contrastive),

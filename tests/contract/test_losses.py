@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from metric_lightning import losses
+from metric_lightning.functional import log_sums
 from metric_lightning.losses import MetricLoss, PairwiseLoss
 from metric_lightning.parts import describe
 from metric_lightning.types import Pairs, Ratio, References
@@ -89,6 +90,17 @@ def test_value_and_gradients_equal_the_oracle(case: Case, name: str):
     found = value_and_gradients(case, case.loss(), batch)
     expected = value_and_gradients(case, case.loss(), batch, oracle=True)
     assert_close(found, expected)
+
+
+@each_case
+def test_large_matrices_are_reckoned_as_small_ones_are(case: Case, monkeypatch: pytest.MonkeyPatch):
+    """Of a large matrix positives are gathered first; the batches of the other tests are small."""
+    names = (*BATCHES, *(PAIRWISE_BATCHES if case.pairwise else ()))
+    batches = [batch_of(case, name) for name in names if name not in case.exempt]
+    expected = [value_and_gradients(case, case.loss(), batch) for batch in batches]
+    monkeypatch.setattr(log_sums, "_SMALL", -1)
+    for batch, values in zip(batches, expected, strict=True):
+        assert_close(value_and_gradients(case, case.loss(), batch), values, 1e-12)
 
 
 @each_case

@@ -224,6 +224,45 @@ def test_too_many_classes_is_one_sentence():
         strategy.sampler(LOPSIDED)
 
 
+@pytest.mark.parametrize("draws", [1, 2])
+@pytest.mark.parametrize("world_size", [1, 2, 3, 4])
+def test_ranks_that_share_a_batch_see_what_one_process_sees(world_size, draws):
+    shared = BalancedBatches(3, 4, batches_per_epoch=7, draws_per_batch=draws, shard=True)
+    alone = BalancedBatches(3, 4, batches_per_epoch=7, draws_per_batch=draws)
+    for number in (0, 2):
+        expected = alone.sampler(LOPSIDED, seed=5).draws(number)
+        ranks = [
+            shared.sampler(LOPSIDED, seed=5, rank=rank, world_size=world_size).draws(number)
+            for rank in range(world_size)
+        ]
+        for whole, *parts in zip(expected, *ranks, strict=True):
+            assert [sample for part in parts for sample in part] == list(whole)
+            assert {len(part) for part in parts} == {len(whole) // world_size}
+            # And each sample is augmented as there.
+            assert {part.seed for part in parts} == {whole.seed}
+            assert [part.first for part in parts] == [
+                whole.first + rank * len(whole) // world_size for rank in range(world_size)
+            ]
+
+
+def test_a_shared_run_goes_on_with_any_number_of_ranks():
+    strategy = BalancedBatches(2, 6, batches_per_epoch=6, shard=True)
+    before = strategy.sampler(EVEN, seed=1, rank=2, world_size=3)
+    batches = iter(before)
+    for _ in range(4):
+        next(batches)
+    after = [strategy.sampler(EVEN, seed=1, rank=rank, world_size=2) for rank in range(2)]
+    for sampler in after:
+        sampler.load_state_dict(before.state_dict())
+    whole = list(strategy.sampler(EVEN, seed=1))
+    assert [first + second for first, second in zip(*after, strict=True)] == whole[4:]
+
+
+def test_a_batch_that_ranks_can_not_share_evenly_is_refused():
+    with pytest.raises(UserError, match="a batch of 9 samples can't be shared evenly by 2 ranks; make its size a mult"):
+        BalancedBatches(3, 3, shard=True).sampler(LOPSIDED, rank=1, world_size=2)
+
+
 @pytest.mark.parametrize("strategy", [PairBatches(), TripletBatches(), BalancedBatches(2, 2)])
 def test_one_class_is_one_sentence(strategy):
     with pytest.raises(UserError, match="class"):

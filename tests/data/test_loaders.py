@@ -80,7 +80,8 @@ def test_resuming_gives_the_very_batches(strategy, num_workers, stop):
     resumed = loader(strategy, num_workers, augment=True)
     resumed.load_state_dict(broken.state_dict())
     resumed.set_epoch(5)  # as Lightning does
-    assert resumed.state_dict() == {"epoch": 5, "batches_done": stop, "world_size": 1}
+    place = {"epoch": 5, "batches_done": stop, "world_size": 1, "batch_size": strategy.batch_size}
+    assert resumed.state_dict() == place
     assert same([*first, *resumed, *resumed], expected)
 
 
@@ -91,7 +92,7 @@ def test_a_pass_that_was_broken_off_starts_again(num_workers):
     assert same([first], [next(iter(some))])
     assert some.state_dict()["epoch"] == 0
     assert same(list(some), list(loader(PlainBatches(6))))
-    assert some.state_dict() == {"epoch": 1, "batches_done": 0, "world_size": 1}
+    assert some.state_dict() == {"epoch": 1, "batches_done": 0, "world_size": 1, "batch_size": 6}
 
 
 def test_set_epoch_between_iter_and_the_first_batch_counts():
@@ -109,6 +110,16 @@ def test_a_position_fits_another_number_of_ranks():
     single.set_epoch(3)
     # Three whole rounds of two: batches 0 to 5 are done, rank 1 goes on with 7.
     assert next(iter(sampler)) == list(single)[7]
+
+
+def test_a_position_fits_another_batch_size():
+    before = PlainBatches(2).sampler(LABELS, rank=1, world_size=2)
+    batches = iter(before)
+    for _ in range(3):
+        next(batches)
+    single, after = PlainBatches(4).sampler(LABELS), PlainBatches(4).sampler(LABELS)
+    after.load_state_dict(before.state_dict())
+    assert list(after) == list(single)[3:]
 
 
 def test_a_position_at_an_epochs_end_is_the_next_epoch_whatever_it_is_called():

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from metric_lightning.data import ClassFold, Omniglot
+from metric_lightning.data import ClassFold, Omniglot, Preprocessing
 from metric_lightning.errors import DataNotFound, UserError
 from metric_lightning.metrics import EmbeddedSet, OneShotTrials
 from tests.data.omniglot_replica import scribble, write_set, write_trials
@@ -57,6 +57,24 @@ def test_background_trains_and_validates_by_alphabet_evaluation_tests(files):
     assert not parts[0] & parts[1] and parts[0] | parts[1] == set(BACKGROUND) and len(parts[1]) == 1
     others = {frozenset(alphabets(ready(str(files / "data"), None, 1, split_seed=s), "val_set")) for s in range(8)}
     assert len(others) > 1
+
+
+def test_alphabets_of_the_background_and_some_drawers_test(files, tmp_path):
+    write_set(tmp_path / "images_background", BACKGROUND, drawers=3)
+    data = ready(str(tmp_path), validation_alphabets=["Greek"], test_alphabets=["Latin"], test_drawers=[2, 3])
+    parts = [alphabets(data, part) for part in ("train_set", "val_set", "test_set")]
+    assert parts == [{"Korean"}, {"Greek"}, {"Latin"}]
+    # Of the three people one draws for training, two for the others.
+    assert [len(part) for part in (data.train_set, data.val_set, data.test_set)] == [4 * 1, 3 * 2, 2 * 2]
+    whole = ready(str(tmp_path), validation_alphabets=["Greek"], test_alphabets=["Latin"])
+    for part, drawers in (("train_set", [1]), ("val_set", [2, 3]), ("test_set", [2, 3])):
+        of_all, kept = getattr(whole, part), getattr(data, part)
+        places = [place for place in range(len(of_all)) if place % 3 + 1 in drawers]
+        assert torch.equal(of_all.__getitems__(places).inputs, kept.__getitems__(list(range(len(kept)))).inputs)
+    with pytest.raises(UserError, match="test_alphabets is given, but trials or evaluation alphabets are there"):
+        Omniglot(str(files / "data"), test_alphabets=1)
+    with pytest.raises(ValueError, match="test_drawers must be some of the drawers, and leave some to train"):
+        Omniglot(str(tmp_path), drawers=[1, 2], test_drawers=[1, 2])
 
 
 def test_all_layouts_give_the_same(files, tmp_path):
@@ -137,3 +155,7 @@ def test_a_new_picture_is_prepared_as_the_drawings_are(files):
     names = [data.class_names[label] for label in data.train_set.labels.tolist()]
     known = data.train_set[names.index("Latin/character02")][0]
     assert torch.equal(data.train_set.input_of(scribble(5, 1).convert("RGB")), known)
+    described = data.preprocessing()
+    assert described is not None and described["invert"]
+    found = Preprocessing.from_dict(described)(scribble(5, 1).convert("RGB"))
+    assert (found - known).abs().max() < 0.02  # scaled by torch instead of Pillow: a grey level apart at most

@@ -119,7 +119,7 @@ def test_missing_and_damaged_files_are_one_sentence(tmp_path):
     data = CUB200(str(tmp_path), **SMALL)
     data.setup()
     (root / "images/001.Bird_1/0.jpg").unlink()
-    with pytest.raises(UserError, match="0.jpg is missing; unpack the data again"):
+    with pytest.raises(UserError, match="0.jpg is missing; put it there"):
         data.train_set[0]
     (root / "images/001.Bird_1/0.jpg").write_bytes(b"half")
     with pytest.raises(UserError, match="0.jpg can't be read"):

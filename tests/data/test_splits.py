@@ -152,3 +152,10 @@ def test_a_class_split_can_validate_on_samples_of_its_training_classes():
         ClassSplit(2, 1, validation_size=3)
     with pytest.raises(ValueError, match="validation_size must be a number of samples, or a share below 1"):
         ClassSplit(2, validation_size=1.0)
+
+
+def test_a_whole_number_is_a_number_of_samples_whatever_its_type():
+    """A parser may hand over 1000 as 1000.0: `int | float` and `float | int` are the same to Python's typing cache."""
+    assert SampleSplit(validation_size=2.0, test_size=3.0).test_size == 3
+    with pytest.raises(ValueError, match="share below 1"):
+        SampleSplit(test_size=1.5)

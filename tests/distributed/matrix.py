@@ -106,7 +106,9 @@ def _with_miner(make: Callable[[], MetricLoss], make_miner: Callable[[], Miner])
 
 
 def _remembers(loss: MetricLoss) -> bool:
-    return not loss.learns_classes and not isinstance(loss, CrossBatchMemory)
+    miners = [part for part in loss.modules() if isinstance(part, Miner)]
+    takes_references = not loss.learns_classes and all(miner.takes_references for miner in miners)
+    return takes_references and not isinstance(loss, CrossBatchMemory)
 
 
 def _with_memory(make: Callable[[], MetricLoss]) -> Callable[[], MetricLoss]:

@@ -1,18 +1,27 @@
 """A rank that dies stops the others, in a sentence."""
 
 import os
+import signal
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from lightning.pytorch.strategies import DDPStrategy
+from torch import Tensor
 
+from metric_lightning.command_line.failures import sentence_of
+from metric_lightning.data import PlainBatches
 from metric_lightning.errors import UserError
-from metric_lightning.losses import TripletMarginLoss
+from metric_lightning.losses import SoftmaxLoss, TripletMarginLoss
+from metric_lightning.modules import ClassificationModule
 from metric_lightning.modules.ranks import loss_over_ranks
+from tests.distributed.ranks import free_port, tell_as_torchrun
+from tests.distributed.small_run import SmallData, SmallNet, trainer
 
 SECONDS = 12
 
@@ -33,10 +42,52 @@ def _rank(rank: int, folder: str, silent: bool) -> None:
         Path(folder, "said").write_text(str(error))
 
 
+class Mortal(ClassificationModule):
+    """Its rank 1 goes away in the third backward pass, where gradients are being averaged already."""
+
+    silent = False
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = self.network.layers[:3](inputs)  # type: ignore[index]
+        if hidden.requires_grad and self.global_rank == 1 and self.global_step == 2:
+            hidden.register_hook(self._go)
+        return self.head(self.network.layers[3:](hidden))  # type: ignore[index]
+
+    def _go(self, gradient: Tensor) -> None:
+        if self.silent:
+            time.sleep(10 * SECONDS)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _fitting_rank(rank: int, folder: str, silent: bool, port: int) -> None:
+    torch.set_num_threads(1)
+    tell_as_torchrun(rank, 2, folder, port)
+    module = Mortal(SmallNet(), SoftmaxLoss())
+    module.silent = silent
+    # A bucket for each layer, as large networks have them: the last layer's gradients go out before the first's.
+    strategy = DDPStrategy(timeout=timedelta(seconds=SECONDS), bucket_cap_mb=1e-5)
+    run = trainer(folder, max_epochs=-1, max_steps=5, strategy=strategy, devices=2)
+    try:
+        run.fit(module, SmallData(PlainBatches(8)))
+    except Exception as error:
+        Path(folder, "said").write_text(f"{type(error).__name__} at {run.global_step}: {sentence_of(error) or error}")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning.*", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("silent", [False, True], ids=["died", "hangs"])
+def test_a_rank_lost_in_the_backward_pass_of_fit(silent, tmp_path):
+    said = _what_rank_0_says(_fitting_rank, tmp_path, silent, free_port())
+    assert said.startswith("UserError at 2: rank 0 of 2 can't reach the others: ")
+
+
 @pytest.mark.parametrize("silent", [False, True], ids=["died", "hangs"])
 def test_the_others_stop_within_the_timeout_and_say_why(silent, tmp_path):
+    assert "rank 0 of 2 can't reach the others" in _what_rank_0_says(_rank, tmp_path, silent)
+
+
+def _what_rank_0_says(work: Any, tmp_path: Path, *arguments: Any) -> str:
     context = mp.get_context("fork")
-    processes = [context.Process(target=_rank, args=(rank, str(tmp_path), silent)) for rank in range(2)]
+    processes = [context.Process(target=work, args=(rank, str(tmp_path), *arguments)) for rank in range(2)]
     for process in processes:
         process.start()
     processes[0].join(3 * SECONDS)
@@ -45,4 +96,4 @@ def test_the_others_stop_within_the_timeout_and_say_why(silent, tmp_path):
         process.kill()
         process.join()
     assert stopped == 0
-    assert "rank 0 of 2 can't reach the others" in (tmp_path / "said").read_text()
+    return (tmp_path / "said").read_text()

@@ -5,7 +5,10 @@ from collections.abc import Callable
 
 import pytest
 import torch
+import torch.distributed as dist
+from torch import Tensor, nn
 
+from metric_lightning.command_line.failures import sentence_of
 from metric_lightning.data import BalancedBatches, BatchStrategy, PairBatches, PlainBatches, TripletBatches
 from metric_lightning.losses import (
     ArcFaceLoss,
@@ -24,6 +27,7 @@ from metric_lightning.modules import (
     SiameseModule,
     TripletModule,
 )
+from metric_lightning.modules.gather import gather_rows, row_counts
 from tests.distributed.small_run import Sgd, SmallNet, fitted
 
 pytestmark = [
@@ -52,8 +56,13 @@ def summed() -> MetricModule:
     return EmbeddingModule(SmallNet(), loss, Sgd, loss_lr_scale=3.0)
 
 
+def shared(_: int) -> BatchStrategy:
+    return BalancedBatches(n_classes=3, n_samples=4, shard=True)
+
+
 METHODS: dict[str, tuple[Callable[[], MetricModule], Sized]] = {
     "memory": (remembering, balanced),
+    "shared-batch": (remembering, shared),
     "sum": (summed, plain),
     "softmax": (lambda: ClassificationModule(SmallNet(), SoftmaxLoss(), Sgd), plain),
     "proxy-anchor": (lambda: EmbeddingModule(SmallNet(), ProxyAnchorLoss(scale=8.0), Sgd), plain),
@@ -113,6 +122,48 @@ def test_mixed_precision_on_two_ranks(tmp_path):
     for ours, theirs in zip(two.parameters(), one.parameters(), strict=True):
         # bf16 has 8 bits; a wrong factor of 2 would be far outside.
         torch.testing.assert_close(ours, theirs, rtol=0.02, atol=0.005)
+
+
+def normalised_over_ranks(self: nn.SyncBatchNorm, inputs: Tensor) -> Tensor:
+    """Stand in for PyTorch's kernel, which no CPU has: batch normalisation of the rows of all ranks."""
+    if not self.training:
+        return nn.functional.batch_norm(inputs, self.running_mean, self.running_var, self.weight, self.bias)
+    counts = row_counts(len(inputs), inputs.device)
+    start = sum(counts[: dist.get_rank()])
+    everyone = nn.functional.batch_norm(
+        gather_rows(inputs, counts), self.running_mean, self.running_var, self.weight, self.bias, True, self.momentum
+    )
+    self.num_batches_tracked.add_(1)
+    return everyone[start : start + len(inputs)]
+
+
+def normalising() -> MetricModule:
+    return EmbeddingModule(SmallNet(batch_norm=True), TripletMarginLoss(margin=0.5), Sgd)
+
+
+@pytest.mark.parametrize("synchronised", [True, False])
+def test_synchronised_batch_normalisation_on_two_ranks(synchronised, tmp_path, monkeypatch):
+    """All but PyTorch's own kernel: the Trainer's layers, the scale of gradients, the running statistics."""
+    monkeypatch.setattr(nn.SyncBatchNorm, "forward", normalised_over_ranks)
+    monkeypatch.setattr(nn.parallel.DistributedDataParallel, "_passing_sync_batchnorm_handle", lambda *_: None)
+    one, two = normalising(), normalising()
+    fitted(one, balanced(2), tmp_path, max_epochs=-1, max_steps=10)
+    options = dict(max_epochs=-1, max_steps=10, strategy="ddp_fork", devices=2)
+    fitted(two, balanced(1), tmp_path, sync_batchnorm=synchronised, **options)
+    if synchronised:
+        close(two, one)
+    else:
+        with pytest.raises(AssertionError, match="network"):
+            close(two, one)
+
+
+def test_synchronised_batch_normalisation_on_cpu_ranks_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(Exception, match="SyncBatchNorm layers only work with GPU modules") as refused:
+        fitted(normalising(), balanced(1), tmp_path, max_steps=1, sync_batchnorm=True, strategy="ddp_fork", devices=2)
+    words = str(refused.value).strip().splitlines()[-1]
+    assert sentence_of(ValueError(words.removeprefix("ValueError: "))) == (
+        "sync_batchnorm needs GPUs: PyTorch has it for no other device; leave it out on CPU ranks"
+    )
 
 
 def close(found: MetricModule, expected: MetricModule) -> None:

@@ -2,7 +2,6 @@
 
 import inspect
 from functools import cache
-from typing import Any
 
 import pytest
 import torch
@@ -18,25 +17,10 @@ SETTINGS = settings()
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 
 
-# Settings that one process refuses in a sentence, and so must ranks.
-REFUSED = {"-angular-memory": "the batch must be its own reference set"}
-# Faults of one process, to be mended there; strict, so that a mended one can't stay here.
-FAULTS = {"margin-triplet-margin": "MarginLoss does not take the TripletBand of TripletMarginMiner"}
-
-
-def parameters() -> list[Any]:
-    return [
-        pytest.param(
-            setting,
-            id=setting.name,
-            marks=[
-                pytest.mark.xfail(reason=reason, raises=AttributeError, strict=True)
-                for start, reason in FAULTS.items()
-                if setting.name.startswith(start)
-            ],
-        )
-        for setting in SETTINGS.values()
-    ]
+# The histogram loss has bins 0.02 wide: its slopes blow up what the network's layers round, otherwise for 7 rows than
+# for 11. One process is up to 1.0e-5 away from its own float64 result, ranks up to 2.9e-5 from one process, over all
+# miners and memories. All other losses keep below 1e-5.
+COARSE = {("histogram", torch.float32): 4e-5}
 
 
 @cache
@@ -60,25 +44,17 @@ def test_reasons_are_given_for_what_the_matrix_leaves_out():
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 @pytest.mark.parametrize("world_size", STEPS)
-@pytest.mark.parametrize("setting", parameters())
+@pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 def test_ranks_equal_one_process(setting: Setting, world_size: int, dtype: torch.dtype):
-    refusal = next((sentence for end, sentence in REFUSED.items() if setting.name.endswith(end)), None)
-    if refusal is not None:
-        with pytest.raises(ValueError, match=refusal):
-            run(setting, dtype, STEPS[world_size])
-        assert all(refusal in str(found[setting.name, dtype]) for found in on_many(world_size))
-        return
     expected = run(setting, dtype, STEPS[world_size])
-    exactly = run(setting, torch.float64, STEPS[world_size])
     ranks = [found[setting.name, dtype] for found in on_many(world_size)]
+    tolerance = max(TOLERANCE[dtype], COARSE.get((setting.name.split("-")[0], dtype), 0.0))
     assert any(bool(gradient.any()) for step in expected.steps for gradient in step.network)
     for found in ranks:
         assert isinstance(found, Run), found
-        for ours, theirs, exact in zip(found.steps, expected.steps, exactly.steps, strict=True):
+        for ours, theirs in zip(found.steps, expected.steps, strict=True):
             for part in Step._fields:
-                # How far rounding alone moves one process: up to 1e-5 for the histogram loss, 1e-7 for most.
-                rounding = 4 * off(getattr(theirs, part), getattr(exact, part))
-                assert off(getattr(ours, part), getattr(theirs, part)) <= max(TOLERANCE[dtype], rounding), part
+                assert off(getattr(ours, part), getattr(theirs, part)) <= tolerance, part
         # Memory, write position and draws, too, are those of one process, and on every rank the same.
         close = 10 * TOLERANCE[dtype]
         torch.testing.assert_close(found.state, expected.state, rtol=close, atol=close)

@@ -1,7 +1,5 @@
 """Class weights shared out over ranks: what each holds, what all come to."""
 
-import os
-import socket
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,15 +8,17 @@ import pytest
 import torch
 import torch.distributed as dist
 from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor
 
 from metric_lightning.data import PlainBatches
-from metric_lightning.losses import ArcFaceLoss, PartialFCLoss
+from metric_lightning.errors import UserError
+from metric_lightning.losses import ArcFaceLoss, PartialFCLoss, WeightedSum
 from metric_lightning.losses import partial_fc as formula
 from metric_lightning.modules import EmbeddingModule
 from metric_lightning.modules.ranks import loss_over_ranks
 from tests.distributed.matrix import ROWS, batch, network
-from tests.distributed.ranks import averaged, on_ranks
+from tests.distributed.ranks import as_torchrun, averaged, on_ranks
 from tests.distributed.small_run import SmallData, SmallNet, trainer
 
 CLASSES, DIMENSIONS = 7, 3  # of the step; not divisible by 2 or 3
@@ -125,19 +125,7 @@ def module() -> EmbeddingModule:
     return made
 
 
-def fit_as_torchrun_does(folder: Path, port: int, steps: int, resume: str | None) -> dict[str, Any]:
-    rank = dist.get_rank()
-    dist.destroy_process_group()
-    os.environ |= {
-        "RANK": str(rank),
-        "LOCAL_RANK": str(rank),
-        "GROUP_RANK": "0",
-        "WORLD_SIZE": "2",
-        "LOCAL_WORLD_SIZE": "2",
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
-        "TORCHELASTIC_RUN_ID": "test",
-    }
+def fit_and_save(folder: Path, steps: int, resume: str | None) -> dict[str, Any]:
     made = module()
     data = SmallData(PlainBatches(8))
     saving = Save(folder / f"{steps}.ckpt", steps)
@@ -168,11 +156,11 @@ def test_fit_saves_all_shares_and_goes_on_with_any_number_of_ranks(tmp_path):
     data = SmallData(PlainBatches(16))
     whole = trainer(tmp_path, max_epochs=-1, max_steps=12)
     whole.fit(one, data)
-    ranks = on_ranks(2, fit_as_torchrun_does, tmp_path, free_port(), 7, None)
+    ranks = as_torchrun(2, fit_and_save, tmp_path, 7, None)
     assert not torch.equal(ranks[0]["share"], ranks[1]["share"])
     saved = torch.load(tmp_path / "7.ckpt", weights_only=True)
     assert torch.equal(saved["state_dict"]["loss.weight"], torch.cat([rank["saved"] for rank in ranks]))
-    again = on_ranks(2, fit_as_torchrun_does, tmp_path, free_port(), 11, str(tmp_path / "7.ckpt"))
+    again = as_torchrun(2, fit_and_save, tmp_path, 11, str(tmp_path / "7.ckpt"))
     found = torch.cat([rank["share"] for rank in again])
     torch.testing.assert_close(found, one.loss.weight.detach(), rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(again[0]["network"], dict(one.network.state_dict()), rtol=1e-4, atol=1e-4)
@@ -183,7 +171,64 @@ def test_fit_saves_all_shares_and_goes_on_with_any_number_of_ranks(tmp_path):
     assert len(alone.loss.weight) == 6 and single.global_step == 12
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+CLIP = 0.05  # far below the norms of this run, so that every step is scaled
+
+
+def fit_and_clip(**arguments: Any) -> dict[str, Any]:
+    made = module()
+    norms = Norms()
+    run = trainer(".", max_epochs=-1, max_steps=5, strategy="ddp", devices=2, callbacks=[norms], **arguments)
+    run.fit(made, SmallData(PlainBatches(8)))
+    return {"share": made.loss.weight.detach().clone(), "network": made.network.state_dict(), "norms": norms.squared}
+
+
+class Norms(Callback):
+    """Notes the squared norm of this rank's gradients after clipping: of the loss's weights, of all else."""
+
+    def __init__(self) -> None:
+        self.squared: list[tuple[float, float]] = []
+
+    def on_before_zero_grad(self, trainer: Trainer, module: EmbeddingModule, optimizer: Any) -> None:
+        gradients = [parameter.grad for parameter in module.network.parameters()]
+        if module.loss.weight.grad is not None:
+            rest = sum(float(gradient.square().sum()) for gradient in gradients)
+            self.squared.append((float(module.loss.weight.grad.square().sum()), rest))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning.*", "ignore::DeprecationWarning")
+@pytest.mark.parametrize("algorithm", [None, "norm", "value"])
+def test_clipped_gradients_are_those_of_one_process(algorithm, tmp_path):
+    clipping = {"gradient_clip_val": CLIP, "gradient_clip_algorithm": algorithm}
+    one = module()
+    trainer(tmp_path, max_epochs=-1, max_steps=5, **clipping).fit(one, SmallData(PlainBatches(16)))
+    ranks = as_torchrun(2, partial(fit_and_clip, **clipping))
+    found = torch.cat([rank["share"] for rank in ranks])
+    torch.testing.assert_close(found, one.loss.weight.detach(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(ranks[0]["network"], dict(one.network.state_dict()), rtol=1e-4, atol=1e-4)
+    if algorithm != "value":
+        for (share, rest), (other, same) in zip(ranks[0]["norms"], ranks[1]["norms"], strict=True):
+            assert rest == same
+            assert (share + other + rest) ** 0.5 == pytest.approx(CLIP, rel=1e-4)
+
+
+def refusal(make: Any, plugins: list[Any] | None) -> str:
+    run = trainer(".", max_steps=1, plugins=plugins)
+    made = make()
+    made.trainer = run
+    with pytest.raises(UserError) as refused:
+        made.configure_model()
+    return str(refused.value)
+
+
+def in_a_sum() -> EmbeddingModule:
+    return EmbeddingModule(
+        SmallNet(), WeightedSum([PartialFCLoss(), ArcFaceLoss()]), num_classes=6, input_shape=(1, 4, 4)
+    )
+
+
+def test_what_shares_can_not_do_is_refused_in_a_sentence():
+    for said in on_ranks(2, refusal, in_a_sum, None):
+        assert said.startswith("PartialFCLoss can't be a part of WeightedSum on several ranks: ")
+    scaled = [MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))]
+    for said in on_ranks(2, refusal, module, scaled):
+        assert said.startswith("precision 16-mixed can't be used with class weights shared out over ranks: ")

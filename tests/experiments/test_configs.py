@@ -11,7 +11,10 @@ import yaml
 
 from metric_lightning import losses
 from metric_lightning.cli import main
+from metric_lightning.networks import skip_pretrained_weights
+from tests.applications.cosegmentation.replica import write_voc
 from tests.data.omniglot_replica import write_set
+from tests.data.stroke_replica import write_drawings
 from tests.experiments.replica import write_replica
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +33,10 @@ METHODS = {
     "online_triplet_batch_hard",
 }
 WITHOUT_DOWNLOAD = ("MNIST5k", "Digits")
+# What would take minutes on a CPU, or needs more alphabets than a replica has.
+SMALLER = {
+    "koch_paper": {"batches.init_args.batch_size": 1, "eval_batch_size": 2, "validation_alphabets": 1},
+}
 OF_IDX_FILES = ("MNIST", "FashionMNIST", "KMNIST")
 
 
@@ -42,31 +49,60 @@ def content(path: Path) -> dict:
 
 
 @pytest.fixture(scope="module")
-def roots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Return where a small replica of each large data set lies, by the name of its data module."""
+def replicas(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, object]]:
+    """Return the arguments that lead a data module to a small replica of its data, by the name of the module."""
     idx, omniglot = tmp_path_factory.mktemp("idx"), tmp_path_factory.mktemp("omniglot")
     write_replica(idx)
     write_set(omniglot / "images_background", dict.fromkeys("ABCD", 12), drawers=8)
     write_set(omniglot / "images_evaluation", {"E": 5}, drawers=4, first=100)
-    return dict.fromkeys(OF_IDX_FILES, idx) | {"Omniglot": omniglot}
+    strokes, background = tmp_path_factory.mktemp("strokes"), tmp_path_factory.mktemp("background")
+    write_drawings(strokes, dict.fromkeys("ABCD", 33), drawers=4)
+    write_set(background / "images_background", dict.fromkeys("ABCD", 12), drawers=14)
+    texts = tmp_path_factory.mktemp("texts")
+    (texts / "pairs.csv").write_text("name,text\n" + "".join(f"n{n},the text {n}\n" for n in range(400)))
+    (texts / "dictionary.txt").write_text("".join(f"wrod{n}->word{n}\n" for n in range(800)))
+    voc = tmp_path_factory.mktemp("voc")
+    write_voc(voc)
+    found: dict[str, dict[str, object]] = {name: {"root": idx} for name in (*OF_IDX_FILES, "GarmentPairs")}
+    found |= {
+        "Omniglot": {"root": omniglot},
+        "background": {"root": background},
+        "OmniglotTwoViews": {"root": strokes, "strokes": strokes},
+        "TextPairs": {"table": texts / "pairs.csv"},
+        "Codespell": {"dictionary": texts / "dictionary.txt"},
+        "VOCPairs": {"root": voc, "size": [32, 32], "num_workers": 0},
+    }
+    if importlib.util.find_spec("cv2") is not None:
+        from tests.applications.tracking.replica import write_replica as write_video
+
+        video, boxes = write_video(tmp_path_factory.mktemp("video"), more=True)
+        times = {"train_until": 20, "validation_identities": [3]}
+        found["VideoIdentities"] = {"video": video, "annotations": boxes, **times}
+    return found
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=name_of)
 def test_runs_for_two_batches(
-    path: Path, roots: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, replicas: dict[str, dict[str, object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the data where the package has them, on a replica of the files where they are downloaded."""
     data = content(path)["data"]["class_path"].rpartition(".")[2]
     if "PytorchMetricLearning" in path.read_text() and importlib.util.find_spec("pytorch_metric_learning") is None:
         pytest.skip("pytorch-metric-learning is not installed")
+    for name, module in {"applications.tracking": "cv2", "applications.cosegmentation": "skimage"}.items():
+        if name in path.read_text() and importlib.util.find_spec(module) is None:
+            pytest.skip(f"{module} is not installed")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["metric-lightning"])
     monkeypatch.setenv("PL_GLOBAL_SEED", os.environ.get("PL_GLOBAL_SEED", "0"))  # put back afterwards
     arguments = ["fit", "--config", str(path), "--trainer.fast_dev_run=2", "--trainer.accelerator=cpu"]
     if data not in WITHOUT_DOWNLOAD:
-        assert data in roots, f"no replica of {data} is made here yet"
-        arguments.append(f"--data.init_args.root={roots[data]}")
-    main([*arguments, "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"])
+        replica = "background" if path.stem.startswith("verification") else data
+        assert replica in replicas, f"no replica of {data} is made here yet"
+        arguments += [f"--data.init_args.{name}={value}" for name, value in replicas[replica].items()]
+    arguments += [f"--data.init_args.{name}={value}" for name, value in SMALLER.get(path.stem, {}).items()]
+    with skip_pretrained_weights():
+        main([*arguments, "--trainer.enable_progress_bar=false", "--trainer.enable_model_summary=false"])
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=name_of)

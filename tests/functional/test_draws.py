@@ -31,6 +31,28 @@ def test_negatives_in_range_are_alike_likely_however_many_there_are(fitting: int
     assert chi_square(counts, 2000 / bins) < 40
 
 
+def test_of_a_crowded_anchor_every_pair_draws_alike_likely_and_as_rows_apart_do():
+    """Many positives of an anchor with few negatives in range: drawn from the sorted row, not pair by pair."""
+    near = 20
+    distances = torch.full((50, 1020), 9.0)
+    distances[:, :near] = torch.linspace(0, 1, near)
+    distances[:, 500:504] = 1.5  # in range of all positives
+    distances[:, 600] = 0.9  # in range of those below 0.7
+    positive = (torch.arange(1020) < near).expand(50, -1)
+    keys = KEYS[:50]
+    found = draw_between(distances, Pairs(positive, ~positive), keys, above=0.2, below=2.0)
+    fitting = [[500, 501, 502, 503] + ([600] if value + 0.2 < 0.9 else []) for value in distances[0, :near].tolist()]
+    assert torch.equal(found.positive, torch.arange(near).repeat(50))
+    assert all(int(n) in fitting[int(p)] for p, n in zip(found.positive, found.negative, strict=True))
+    alike = found.negative[found.positive >= 15]  # four negatives each
+    assert chi_square(torch.bincount(alike - 500, minlength=4).double(), len(alike) / 4) < 30
+    by_row = [
+        draw_between(distances[row], Pairs(positive[row], ~positive[row]), keys[row], above=0.2, below=2.0)
+        for row in torch.arange(50).split(1)
+    ]
+    assert torch.equal(found.negative, torch.cat([part.negative for part in by_row]))
+
+
 def test_nothing_in_range_gives_nothing():
     positive = torch.tensor([[True, False, False]])
     found = draw_between(torch.tensor([[0.0, 5.0, 5.0]]), Pairs(positive, ~positive), KEYS[:1], -math.inf, 1.0)

@@ -15,7 +15,7 @@ from metric_lightning.losses import (
     WeightedSum,
 )
 from metric_lightning.losses.base import reduce_terms
-from metric_lightning.miners import SemiHardNegative
+from metric_lightning.miners import Angular, SemiHardNegative
 from metric_lightning.relevance import MultiLabel
 from metric_lightning.types import Pairs, Ratio, References
 
@@ -159,6 +159,8 @@ def test_what_it_refuses():
         CrossBatchMemory(SoftmaxLoss(), 4)
     with pytest.raises(ValueError, match="WeightedSum compares with class weights"):
         CrossBatchMemory(WeightedSum([SoftmaxLoss(), ContrastiveLoss()]), 4)
+    with pytest.raises(ValueError, match="the loss's miner compares within the batch alone; leave out the memory"):
+        CrossBatchMemory(WeightedSum([ContrastiveLoss(), TripletMarginLoss(miner=Angular())]), 4)
     with pytest.raises(ValueError, match="size must be at least 1, got 0"):
         memory(size=0)
     with pytest.raises(ValueError, match="start_step must be at least 0, got -1"):

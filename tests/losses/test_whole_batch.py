@@ -74,7 +74,7 @@ def test_the_histogram_stays_in_evaluation_and_is_restored():
 
 
 @pytest.mark.parametrize("kind", ["all", "hard", "semi-hard"])
-def test_triplets_of_a_band_are_listed(kind: str):
+def test_triplets_of_a_band_count_though_they_are_not_listed(kind: str):
     loss = DynamicSoftMargin(bins=16, miner=TripletMargin(margin=0.3, kind=kind)).double()
     x, labels = torch.randn(9, 3, dtype=torch.float64), torch.tensor([0, 0, 0, 1, 1, 1, 1, 2, 2])
     rows = x / x.norm(dim=1, keepdim=True)
@@ -94,6 +94,9 @@ def test_triplets_of_a_band_are_listed(kind: str):
     )
     weights = soft_histogram(values, 16, 2.0).cumsum(0)[((values + 2) / (4 / 15)).long()]
     torch.testing.assert_close(loss(x, labels), (weights * values).mean())
+    torch.testing.assert_close(loss.histogram, soft_histogram(values, 16, 2.0))
+    empty = loss.histogram.clone()
+    assert loss(x[:1], labels[:1]) == 0 and torch.equal(loss.histogram, empty)
 
 
 def test_a_value_at_either_end_of_the_histogram():

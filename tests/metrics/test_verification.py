@@ -241,3 +241,11 @@ def test_distances_of_pairs():
 def test_bad_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         VerificationMetrics(**arguments)
+
+
+def test_pairs_of_a_collapsed_embedding_are_counted_in_bins_too():
+    labels = torch.tensor([0, 0, 1, 1, 1])
+    for scale in (0.0, 1.0, 1e-20):
+        exact, binned = (count_all_pairs(torch.full((5, 3), scale), labels, bins=bins) for bins in (None, 2**20))
+        assert binned.distances.tolist() == pytest.approx(exact.distances.tolist(), abs=1e-20) == [0.0]
+        assert (binned.same.tolist(), binned.different.tolist()) == ([4.0], [6.0])

@@ -2,6 +2,7 @@
 
 import copy
 import io
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -9,12 +10,18 @@ from torch import Tensor, nn
 
 from metric_lightning import networks
 from metric_lightning.networks import (
+    Backbone,
     BatchHardNet,
     Conv4,
     EmbeddingNet,
     EmbeddingNetwork,
+    KochNet,
+    LSTMNet,
     Pixels,
+    SharedTower,
+    TimmBackbone,
     TorchvisionBackbone,
+    TwoTowers,
 )
 from metric_lightning.parts import describe
 
@@ -22,7 +29,14 @@ NETWORKS = [
     pytest.param(EmbeddingNet, {}, id="EmbeddingNet"),
     pytest.param(BatchHardNet, {}, id="BatchHardNet"),
     pytest.param(Conv4, {"channels": 8}, id="Conv4"),
+    pytest.param(KochNet, {"channels": [4, 8], "kernels": [5, 3]}, id="KochNet"),
     pytest.param(TorchvisionBackbone, {"name": "mobilenet_v3_small"}, id="TorchvisionBackbone"),
+    pytest.param(
+        TimmBackbone,
+        {"name": "test_resnet"},
+        id="TimmBackbone",
+        marks=pytest.mark.skipif(find_spec("timm") is None, reason="timm isn't installed"),
+    ),
 ]
 each_network = pytest.mark.parametrize(("make", "arguments"), NETWORKS)
 
@@ -30,7 +44,8 @@ each_network = pytest.mark.parametrize(("make", "arguments"), NETWORKS)
 def test_every_public_network_is_tested() -> None:
     public = {getattr(networks, name) for name in networks.__all__}
     concrete = {item for item in public if isinstance(item, type) and issubclass(item, EmbeddingNetwork)}
-    concrete -= {EmbeddingNetwork, Pixels}  # Pixels has no embedding_dim to choose: see test_conv4
+    concrete -= {EmbeddingNetwork, Backbone, Pixels}  # Pixels has no embedding_dim to choose: see test_conv4
+    concrete -= {LSTMNet, SharedTower, TwoTowers}  # no images: see test_lstm_net, tests/applications
     assert concrete == {parameter.values[0] for parameter in NETWORKS}
 
 

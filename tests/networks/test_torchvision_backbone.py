@@ -62,13 +62,11 @@ def test_only_the_head_is_new(name, head) -> None:
     theirs = get_model(name).state_dict()
     torch.manual_seed(0)
     network = TorchvisionBackbone(name, embedding_dim=5, input_shape=(3, 32, 32))
-    own = network.layers.state_dict()
-    assert own.keys() == theirs.keys()
-    differing = {key for key in own if own[key].shape != theirs[key].shape}
-    assert differing == {f"{head}.weight", f"{head}.bias"}
-    assert all(torch.equal(own[key], theirs[key]) for key in own.keys() - differing)
-    fan_in = own[f"{head}.weight"].flatten(1).shape[1]
-    assert own[f"{head}.weight"].abs().max() <= fan_in**-0.5  # torch's default, uniform
+    own = network.layers.trunk.state_dict()
+    assert theirs.keys() - own.keys() == {f"{head}.weight", f"{head}.bias"} and own.keys() < theirs.keys()
+    assert all(torch.equal(own[key], theirs[key]) for key in own)
+    weight = network.layers.head.weight
+    assert weight.shape == (5, 512) and weight.abs().max() <= 512**-0.5  # torch's default, uniform
 
 
 @pytest.mark.parametrize("classes", [1000, 10])
@@ -78,7 +76,7 @@ def test_weights_from_a_file(tmp_path, classes) -> None:
     torch.save(theirs.state_dict(), path)
     network = TorchvisionBackbone("resnet18", str(path), 512, input_shape=(3, 32, 32)).eval()
     theirs.fc = nn.Identity()
-    network.layers.fc = nn.Identity()
+    network.layers.head = nn.Identity()
     images = torch.randn(2, 3, 32, 32)
     torch.testing.assert_close(network(images), theirs.eval()(images))
 
@@ -88,7 +86,15 @@ def test_the_old_head_is_never_kept(tmp_path) -> None:
     path = tmp_path / "squeezenet.pth"
     torch.save(theirs.state_dict(), path)
     network = TorchvisionBackbone("squeezenet1_1", str(path), 1000, input_shape=(3, 32, 32))
-    assert not torch.equal(network.layers.classifier[1].weight, theirs.classifier[1].weight)
+    assert not torch.equal(network.layers.head.weight, theirs.classifier[1].weight.flatten(1))
+    # A linear layer behind the mean over places is a convolution before it.
+    theirs.classifier[1].load_state_dict(
+        {"weight": network.layers.head.weight[..., None, None], "bias": torch.zeros(1000)}
+    )
+    theirs.classifier[2] = nn.Identity()
+    network.layers.head.bias.data.zero_()
+    images = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(network.eval()(images), theirs.eval()(images))
 
 
 def test_weights_with_auxiliary_classifiers(tmp_path) -> None:
@@ -96,8 +102,8 @@ def test_weights_with_auxiliary_classifiers(tmp_path) -> None:
     theirs = get_model("googlenet", init_weights=False, aux_logits=True)
     torch.save(theirs.state_dict(), path)
     network = TorchvisionBackbone("googlenet", str(path), input_shape=(3, 64, 64))
-    assert torch.equal(network.layers.conv1.conv.weight, theirs.conv1.conv.weight)
-    assert network.layers.transform_input
+    assert torch.equal(network.layers.trunk.conv1.conv.weight, theirs.conv1.conv.weight)
+    assert network.layers.trunk.transform_input
 
 
 def test_weights_of_an_old_densenet_file(tmp_path) -> None:
@@ -108,7 +114,7 @@ def test_weights_of_an_old_densenet_file(tmp_path) -> None:
     torch.save(old, path)
     network = TorchvisionBackbone("densenet121", str(path), input_shape=(3, 32, 32))
     key = "features.denseblock1.denselayer1.norm1.weight"
-    assert torch.equal(network.layers.state_dict()[key], theirs[key])
+    assert torch.equal(network.layers.trunk.state_dict()[key], theirs[key])
 
 
 def test_weights_of_another_architecture(tmp_path) -> None:
@@ -160,7 +166,7 @@ def test_published_weights(monkeypatch) -> None:
         lambda url, *arguments, **options: theirs.state_dict(),
     )
     network = TorchvisionBackbone("resnet18", "DEFAULT", input_shape=(3, 32, 32))
-    assert torch.equal(network.layers.conv1.weight, theirs.conv1.weight)
+    assert torch.equal(network.layers.trunk.conv1.weight, theirs.conv1.weight)
 
 
 def test_failed_download_says_what_to_fetch(monkeypatch) -> None:

@@ -101,3 +101,11 @@ def test_a_film_has_all_frames_and_their_times():
     assert shown == pytest.approx([0, 60, 120, 60], abs=2)
     with pytest.raises(ValueError, match="frames"):
         animated_gif([])
+
+
+def test_a_loss_that_stands_still_does_not_look_as_if_it_fell():
+    flat = learning_curves({"loss": {"a": ([0, 1], [1.00004, 1.0])}}).axes[0]
+    low, high = flat.get_ylim()
+    assert high - low == pytest.approx(0.05, rel=0.01)
+    low, high = learning_curves({"loss": {"a": ([0, 1], [2.0, 1.0])}}).axes[0].get_ylim()
+    assert 1.0 < high - low < 1.2

@@ -2,7 +2,7 @@
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from metric_lightning.callbacks.event_scalars import read_scalars
+from metric_lightning.callbacks.events import read_scalars
 from metric_lightning.callbacks.pictures import write_figure
 from metric_lightning.callbacks.run_folder import is_rehearsal, run_folder, tensorboard_logger, tensorboard_writer
 from metric_lightning.plots import learning_curves

@@ -6,6 +6,7 @@ from pathlib import Path
 import yaml
 
 from metric_lightning.checkpoints import read_checkpoint
+from metric_lightning.command_line.first_run import with_first_config
 from metric_lightning.command_line.run_folder import experiment_of, last_checkpoint
 from metric_lightning.command_line.saved_config import config_of
 
@@ -15,6 +16,7 @@ _COMMANDS = ("fit", "validate", "test", "predict")
 def completed(arguments: list[str]) -> list[str]:
     """Return the arguments with what they imply.
 
+    - `fit --data.root FOLDER` alone is given a whole config;
     - `--experiment`, the name of the run's folder, from the name of the config file;
     - `--ckpt_path last` becomes the newest whole checkpoint of the experiment;
     - with `--ckpt_path FILE` and no `--config`, the configuration that the checkpoint holds: `test --ckpt_path FILE`
@@ -25,6 +27,7 @@ def completed(arguments: list[str]) -> list[str]:
     """
     if not arguments or arguments[0] not in _COMMANDS:
         return arguments
+    arguments = with_first_config(arguments)
     scan = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     scan.add_argument("--config", "-c", action="append", default=[])
     scan.add_argument("--ckpt_path")

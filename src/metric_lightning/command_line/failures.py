@@ -9,6 +9,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 import metric_lightning
 from metric_lightning.command_line.messages import one_sentence
 from metric_lightning.errors import UserError
+from metric_lightning.modules.gather import sentence_of_lost_rank
 
 _PACKAGE = Path(metric_lightning.__file__).parent
 _FILE_TROUBLE = {
@@ -30,9 +31,16 @@ def sentence_of(error: BaseException) -> str | None:
     if isinstance(error, RuntimeError) and "loading state_dict" in str(error):
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         return f"the checkpoint is of another architecture than the configured model: {' '.join(lines[1:2])}"
+    if isinstance(error, ValueError) and "SyncBatchNorm layers only work with GPU" in str(error):
+        return "sync_batchnorm needs GPUs: PyTorch has it for no other device; leave it out on CPU ranks"
+    if isinstance(error, RuntimeError | ValueError) and "in SLURM `--" in str(error):
+        return _first_sentence(error)  # Lightning's: the job's size is not the trainer's
+    lost = sentence_of_lost_rank(error)
+    if lost is not None:
+        return lost
     if isinstance(error, ValueError) and "validate against any of the Union" in str(error):
         return one_sentence(str(error))  # a constructor's refusal, as jsonargparse wraps it
-    if isinstance(error, ValueError) and _raised_here(error):
+    if isinstance(error, ValueError | OSError) and _raised_here(error):
         return _first_sentence(error)
     return None
 
@@ -44,4 +52,8 @@ def _raised_here(error: BaseException) -> bool:
 
 
 def _first_sentence(error: BaseException) -> str:
-    return " ".join(str(error).split())
+    # torch hands on what a loading process raised with the whole traceback for a message.
+    text = str(error)
+    if text.startswith("Caught ") and "worker process" in text:
+        text = text.strip().splitlines()[-1].partition(": ")[2]
+    return " ".join(text.split())

@@ -108,7 +108,7 @@ def _wrong_type(message: str, _: list[str]) -> str | None:
     return f"argument {found.group(1)!r}{owner}: {expected[0].lower()}{expected[1:]}"
 
 
-def _required(message: str, _: list[str]) -> str | None:
+def _required(message: str, options: list[str]) -> str | None:
     found = _REQUIRED_KEY.search(message)
     if found is not None:
         owners = re.findall(r"Problem with given class_path '([^']+)'", message[: found.start()])
@@ -118,7 +118,9 @@ def _required(message: str, _: list[str]) -> str | None:
     if found is None:
         return None
     missing = ", ".join(name.strip().rpartition(".")[2] for name in found.group(1).split(","))
-    return f"{missing} not given: name a whole run with --config FILE.yaml (see experiments/)"
+    # Commands without --config name what they need one by one.
+    remedy = ": name a whole run with --config FILE.yaml (see experiments/)" if "config" in options else "; see --help"
+    return f"{missing} not given{remedy}"
 
 
 def _unknown_option(message: str, options: list[str]) -> str | None:

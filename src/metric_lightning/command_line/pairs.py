@@ -14,7 +14,6 @@ from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.data import MetricDataModule
 from metric_lightning.data.batch import Batch
 from metric_lightning.errors import UserError
-from metric_lightning.functional.pair_distances import pair_distances
 from metric_lightning.metrics import VerificationMetrics
 from metric_lightning.modules import MetricModule
 from metric_lightning.modules.collect import joined
@@ -53,7 +52,7 @@ def judge_pairs(
     place = {name: place for place, name in enumerate(names)}
     embeddings = joined(batches).embeddings  # type: ignore[arg-type]
     first, second = (embeddings[[place[pair[side]] for pair in pairs]] for side in (0, 1))
-    distances = pair_distances(first, second, metric.distance).cpu()
+    distances = metric.distances(first, second)
     assert metric.calibration is not None
     same, probabilities = metric.calibration.same(distances), metric.calibration.probability(distances)
     if trainer.is_global_zero:

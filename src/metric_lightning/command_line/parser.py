@@ -2,11 +2,27 @@
 
 import argparse
 import sys
+from numbers import Number
 from typing import Any, NoReturn
 
+from jsonargparse.typing import register_type
 from lightning.pytorch.cli import LightningArgumentParser
 
 from metric_lightning.command_line.messages import one_sentence
+
+
+def _number(value: Any) -> Any:
+    if not _is_number(value):
+        raise ValueError(f"{value!r} is not a number")
+    return value
+
+
+def _is_number(value: Any, _type: type | None = None) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+# Transforms of torchvision ask for one (RandomAffine's degrees); unregistered, it would be lost from the saved config.
+register_type(Number, serializer=_number, deserializer=_number, type_check=_is_number)
 
 
 class OneSentenceParser(LightningArgumentParser):

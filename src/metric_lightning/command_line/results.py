@@ -1,16 +1,13 @@
-"""What a command leaves: a table on the screen, figures and embeddings in files, whole or not at all."""
+"""What a command leaves: a table on the screen, figures in files, whole or not at all."""
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.callbacks.run_summary import as_json
-from metric_lightning.metrics import EmbeddedSet
 
 
 def print_figures(title: str, columns: Mapping[str, Mapping[str, float]]) -> None:
@@ -33,16 +30,3 @@ def print_figures(title: str, columns: Mapping[str, Mapping[str, float]]) -> Non
 def write_json(path: Path, content: object) -> None:
     """Write plain data for people and programs."""
     write_atomically(path, as_json(content))
-
-
-def write_embeddings(path: Path, embedded: EmbeddedSet, class_names: list[str]) -> None:
-    """Write embeddings (n, D), labels (n,), indices (n,) and class_names as npz: data only, read by `numpy.load`."""
-    content = io.BytesIO()
-    np.savez(
-        content,
-        embeddings=embedded.embeddings.numpy(),
-        labels=embedded.labels.numpy(),
-        indices=embedded.indices.numpy(),
-        class_names=np.array(class_names, dtype=np.str_),
-    )
-    write_atomically(path, content.getvalue())

@@ -7,10 +7,8 @@ import yaml
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 
-from metric_lightning.checkpoints import read_checkpoint
+from metric_lightning.checkpoints import CONFIG, read_checkpoint
 from metric_lightning.errors import UserError
-
-KEY = "metric_lightning_config"
 
 
 class SaveConfig(SaveConfigCallback):
@@ -26,7 +24,7 @@ class SaveConfig(SaveConfigCallback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the configuration into the checkpoint, as text."""
-        checkpoint[KEY] = self.parser.dump(self.config, skip_none=False)
+        checkpoint[CONFIG] = self.parser.dump(self.config, skip_none=False)
 
 
 def config_of(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -35,7 +33,7 @@ def config_of(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         UserError: the checkpoint can't be read, or was not written by the command line.
     """
-    text = read_checkpoint(path).get(KEY)
+    text = read_checkpoint(path).get(CONFIG)
     if text is None:
         raise UserError(
             f"{path} holds no configuration (its run was started from Python); give the data and model with --config"

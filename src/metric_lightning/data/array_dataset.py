@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from PIL.Image import Image, Resampling
+from PIL.Image import Image
 from torch import Tensor
 from torchvision.transforms.v2 import Transform
-from torchvision.transforms.v2.functional import pil_to_tensor
 
 from metric_lightning.data.batch import Batch
 from metric_lightning.data.dataset import LabelledDataset, seeded_map
+from metric_lightning.data.preprocessing import Preprocessing
 from metric_lightning.errors import UserError
 
 
@@ -85,13 +85,17 @@ class ArrayDataset(LabelledDataset):
         return other
 
     def input_of(self, image: Image) -> Tensor:
+        prepare = self.preprocessing()
+        if prepare is None:
+            raise UserError(f"a picture has 1 or 3 channels, but these inputs have {self.input_shape[0]}")
+        return self._normalised(prepare.pixels(image)[None])[0]
+
+    def preprocessing(self) -> Preprocessing | None:
         channels, height, width = self.input_shape
         if channels not in (1, 3):
-            raise UserError(f"a picture has 1 or 3 channels, but these inputs have {channels}")
-        shown = image.convert("L" if channels == 1 else "RGB")
-        if shown.size != (width, height):
-            shown = shown.resize((width, height), Resampling.BILINEAR)
-        return self._normalised(pil_to_tensor(shown)[None])[0]
+            return None
+        mean, std = (tuple(round(float(value), 6) for value in values.flatten()) for values in (self.mean, self.std))
+        return Preprocessing(channels, (height, width), None, mean, std)
 
     def _augment(self, image: Tensor) -> Tensor:
         if not self._transforms:

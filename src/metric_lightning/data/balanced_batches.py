@@ -28,7 +28,9 @@ class BalancedBatches(BatchStrategy):
 
     On W ranks each takes every W-th batch, balanced by itself, so the global batch is W times as
     large; epochs are cut to a multiple of W batches. One process sees the same with
-    `draws_per_batch: W`.
+    `draws_per_batch: W`. With `shard` they share every batch instead: each takes a W-th of it, the
+    next of its samples as they stand, so that the batch, the epoch and the result are those of one
+    process whatever the number of ranks.
 
     Args:
         n_classes: classes in a batch, at least 2.
@@ -39,10 +41,12 @@ class BalancedBatches(BatchStrategy):
             1.
         draws_per_batch: how many such batches, one after the other, make one; k lets one process train on what k
             ranks would see. Epochs are cut to a multiple of it.
+        shard: whether ranks share each batch. Its size must be a multiple of their number; whole classes stay on a
+            rank where `n_classes` is one too.
 
     Raises:
         ValueError: a number below its least, or another word for `rare_classes`.
-        UserError: fewer than `n_classes` classes can be drawn (from `sampler`).
+        UserError: fewer than `n_classes` classes can be drawn (from `sampler`), or ranks can't share a batch evenly.
 
     References:
         Hermans, Beyer, Leibe. In Defense of the Triplet Loss for Person Re-Identification. 2017.
@@ -67,6 +71,7 @@ class BalancedBatches(BatchStrategy):
         rare_classes: Literal["repeat", "leave_out"] = "repeat",
         batches_per_epoch: int | None = None,
         draws_per_batch: int = 1,
+        shard: bool = False,
     ):
         if rare_classes not in ("repeat", "leave_out"):
             raise ValueError(f'rare_classes must be "repeat" or "leave_out", got {rare_classes!r}')
@@ -79,6 +84,7 @@ class BalancedBatches(BatchStrategy):
         # A row of the plan is a whole draw; what doesn't make a round of all ranks is cut.
         self.batch_size = require_at_least("draws_per_batch", draws_per_batch, 1)
         self.drop_last = True
+        self.shared_size = n_classes * n_samples * draws_per_batch if shard else None
 
     def plan(self, labels: Tensor, seed: int) -> EpochPlan:
         index = ClassIndex(labels)

@@ -3,6 +3,7 @@
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -96,7 +97,7 @@ class MetricDataModule(LightningDataModule, ABC):
     def __init__(
         self,
         class_names: Sequence[str],
-        input_shape: tuple[int, ...],
+        input_shape: tuple[Any, ...],
         batches: BatchStrategy | None = None,
         split: Split | None = None,
         augment: list[Transform] | None = None,
@@ -126,6 +127,7 @@ class MetricDataModule(LightningDataModule, ABC):
         self._number_of = torch.empty(len(self.own_class_names), dtype=torch.int64)
         self._number_of[training] = torch.arange(len(training))
         self._number_of[others] = torch.arange(len(others)) + self.num_classes
+        self._instead: dict[str, LabelledDataset] = {}
         self._is_set_up = False
 
     @abstractmethod
@@ -140,6 +142,10 @@ class MetricDataModule(LightningDataModule, ABC):
         """Return what the test part is searched in, for data that come with queries and a gallery."""
         return None
 
+    def usable(self, samples: torch.Tensor) -> torch.Tensor:
+        """Return those of a part's samples that can be used, by default all."""
+        return samples
+
     def setup(self, stage: str | None = None) -> None:
         """Load and part the data, once; all stages need all parts, the training part as gallery."""
         if self._is_set_up:
@@ -148,6 +154,7 @@ class MetricDataModule(LightningDataModule, ABC):
         self._require_as_declared(pool)
         test_labels = None if test_pool is None else test_pool.labels
         train, validation, test = self.split.samples(pool.labels, test_labels, self.own_class_names)
+        train, validation, test = self.usable(train), self.usable(validation), self.usable(test)
         trained = self._part(pool, train)
         if self.rotated_classes:
             trained = RotatedClasses(trained, self.num_classes // QUARTERS, self.class_names)
@@ -166,18 +173,19 @@ class MetricDataModule(LightningDataModule, ABC):
         rank, world_size = self._rank_and_world_size()
         # Lightning sets it outside of the class, hence getattr.
         overfit = getattr(self.trainer, "overfit_batches", 0) > 0
+        train = self._instead.get("train") or self.train_set
         sampler = self.batches.sampler(
-            self.train_set.labels,
+            train.labels,
             seed=self.seed,
             shuffle=not overfit,
             rank=rank,
             world_size=world_size,
         )
-        return TrainingLoader(self.train_set, sampler, self.num_workers)
+        return TrainingLoader(train, sampler, self._workers(train))
 
     def val_dataloader(self) -> EvaluationLoader | list[EvaluationLoader]:
         self.setup()
-        return self._evaluation_loader(self.val_set)
+        return self._evaluation_loader(self._instead.get("val") or self.val_set)
 
     def test_dataloader(self) -> EvaluationLoader | list[EvaluationLoader]:
         self.setup()
@@ -196,6 +204,33 @@ class MetricDataModule(LightningDataModule, ABC):
             return self._evaluation_loader(self.test_gallery_set)
         return self._evaluation_loader(self.train_eval_set)
 
+    def preprocessing(self) -> dict[str, Any] | None:
+        """Return how evaluation makes an input of a picture, as plain data: channels, size, resize, mean, std,
+        interpolation; None where no picture becomes an input.
+
+        It is in every checkpoint, and `Preprocessing.from_dict` makes a function of it.
+        """
+        self.setup()
+        found = self.train_eval_set.preprocessing()
+        return None if found is None else found.as_dict()
+
+    def loader_of(self, part: LabelledDataset) -> EvaluationLoader | list[EvaluationLoader]:
+        """Return a loader of all samples of a data set, each once, in order, shared out over ranks."""
+        return self._evaluation_loader(part)
+
+    def take_instead(self, train: LabelledDataset | None, val: LabelledDataset | None) -> None:
+        """Make the training and validation loaders give other inputs of the same samples, in memory; None: their own.
+
+        Raises:
+            ValueError: not as many samples as the part has.
+        """
+        self.setup()
+        given = {"train": (train, self.train_set), "val": (val, self.val_set)}
+        for name, (inputs, part) in given.items():
+            if inputs is not None and not torch.equal(inputs.labels, part.labels):
+                raise ValueError(f"what is taken instead of the {name} part must have its labels")
+        self._instead = {name: inputs for name, (inputs, _) in given.items() if inputs is not None}
+
     def fingerprint(self) -> dict[str, str]:
         """Return a SHA-256 of each part, for records of a run; see `LabelledDataset`."""
         self.setup()
@@ -207,7 +242,10 @@ class MetricDataModule(LightningDataModule, ABC):
             return []
         rank, world_size = self._rank_and_world_size()
         sampler = EvaluationSampler(len(part), batch_size=self.eval_batch_size, rank=rank, world_size=world_size)
-        return EvaluationLoader(part, sampler, self.num_workers)
+        return EvaluationLoader(part, sampler, self._workers(part))
+
+    def _workers(self, part: LabelledDataset) -> int:
+        return 0 if part in self._instead.values() else self.num_workers  # what is in memory needs none
 
     def _rank_and_world_size(self) -> tuple[int, int]:
         if self.trainer is None:

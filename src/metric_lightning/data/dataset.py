@@ -14,6 +14,7 @@ from torch.utils.data import Dataset, default_collate
 from torchvision.transforms.v2 import Transform
 
 from metric_lightning.data.batch import Batch, Draw
+from metric_lightning.data.preprocessing import Preprocessing
 from metric_lightning.data.randomness import hashed, torch_random_restored
 from metric_lightning.errors import UserError
 
@@ -34,7 +35,7 @@ class LabelledDataset(Dataset[tuple[Any, int]], ABC):
     Args:
         labels: (n,) integers 0..C-1, tensor or array or list.
         class_names: C names.
-        input_shape: shape of one input without the batch dimension, (1, 28, 28) say.
+        input_shape: shape of one input without the batch dimension, (1, 28, 28) say; see `types.InputShape`.
 
     Raises:
         ValueError: labels not one-dimensional, not integers, or without a name.
@@ -53,13 +54,15 @@ class LabelledDataset(Dataset[tuple[Any, int]], ABC):
 
     labels: Tensor
     class_names: list[str]
-    input_shape: tuple[int, ...]
+    input_shape: tuple[Any, ...]  # sizes; of two views both shapes, see `types.InputShape`
+    groups: Tensor | None = None
+    """(n,) int64, where each sample comes from (its camera, say), for metrics that ask; None where that isn't known."""
 
     def __init__(
         self,
         labels: Tensor | Sequence[int],
         class_names: Sequence[str],
-        input_shape: Sequence[int],
+        input_shape: Sequence[Any],
     ):
         labels = torch.as_tensor(labels)
         if labels.ndim != 1 or (len(labels) and (labels.is_floating_point() or labels.is_complex())):
@@ -105,6 +108,41 @@ class LabelledDataset(Dataset[tuple[Any, int]], ABC):
             UserError: this kind of data set has no preparation of pictures.
         """
         raise UserError(f"{type(self).__name__} doesn't say how a picture becomes an input; override `input_of`")
+
+    def preprocessing(self) -> Preprocessing | None:
+        """Return how a picture becomes an input without augmentation; None where no picture does, or not so simply."""
+        return None
+
+    def name_of(self, index: int) -> str:
+        """Return what a user knows a sample by: its file's path, where it is in one, else its number."""
+        return str(index)
+
+    def identity(self) -> str | None:
+        """Return a digest that changes whenever any input would; None where only loading all could tell."""
+        return None
+
+    def digest_of(self, index: int) -> bytes | None:
+        """Return a digest of one sample without making an input of it; None where that saves nothing.
+
+        Equal digests, equal inputs.
+        """
+        return None
+
+    def path_of(self, index: int) -> str:
+        """Return the file of a sample, "" where it has none of its own."""
+        return ""
+
+    @property
+    def turnable(self) -> bool:
+        """Whether `turned` works: inputs are square images."""
+        return len(self.input_shape) >= 2 and self.input_shape[-1] == self.input_shape[-2]
+
+    def turned(self, inputs: Any, quarters: Tensor) -> Any:
+        """Return a batch of prepared inputs, each turned by so many quarters (n,) anticlockwise."""
+        for quarter in range(1, 4):
+            chosen = quarters == quarter
+            inputs[chosen] = torch.rot90(inputs[chosen], quarter, (-2, -1))
+        return inputs
 
     def subset(self, indices: Tensor | Sequence[int]) -> "LabelledDataset":
         """Return a view of these samples, which keeps labels and class names."""
@@ -156,6 +194,7 @@ class Subset(LabelledDataset):
         )
         self.dataset = dataset
         self.indices = chosen
+        self.groups = None if dataset.groups is None else dataset.groups[chosen]
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
         return self.dataset[int(self.indices[index])][0], int(self.labels[index])
@@ -174,6 +213,32 @@ class Subset(LabelledDataset):
 
     def input_of(self, image: Image) -> Tensor:
         return self.dataset.input_of(image)
+
+    def preprocessing(self) -> Preprocessing | None:
+        return self.dataset.preprocessing()
+
+    def identity(self) -> str | None:
+        inner = self.dataset.identity()
+        if inner is None:
+            return None
+        return hashlib.blake2b(inner.encode() + self.indices.numpy().tobytes(), digest_size=16).hexdigest()
+
+    def digest_of(self, index: int) -> bytes | None:
+        return self.dataset.digest_of(int(self.indices[index]))
+
+    def name_of(self, index: int) -> str:
+        return self.dataset.name_of(int(self.indices[index]))
+
+    def path_of(self, index: int) -> str:
+        return self.dataset.path_of(int(self.indices[index]))
+
+    @property
+    def turnable(self) -> bool:
+        """Whether those of the whole are."""
+        return self.dataset.turnable
+
+    def turned(self, inputs: Any, quarters: Tensor) -> Any:
+        return self.dataset.turned(inputs, quarters)
 
 
 def seeded_map(function: Callable[[int], Any], indices: Iterable[int]) -> list[Any]:

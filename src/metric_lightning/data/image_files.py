@@ -1,21 +1,20 @@
 """Pictures that stay in their files until they are needed."""
 
 import copy
+import hashlib
 import os
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import torch
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import Transform, functional
 
 from metric_lightning.data.dataset import LabelledDataset
+from metric_lightning.data.decoded_cache import DecodedCache
+from metric_lightning.data.pictures import open_picture
+from metric_lightning.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from metric_lightning.errors import UserError
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 Box = tuple[float, float, float, float]
 
@@ -23,20 +22,24 @@ Box = tuple[float, float, float, float]
 class ImageFiles(LabelledDataset):
     """Pictures in files, decoded by whoever loads them: give the loader workers.
 
-    A picture becomes RGB, is cut to its box where it has one, and goes through the augmentation, if any. One that is
-    then not `size` x `size` pixels is scaled until its shorter side has `resize` pixels and cut to its middle `size` x
-    `size`. Then (picture / 255 - mean) / std, float32.
+    A picture becomes plain RGB (or grey, see `plain_picture`), is cut to its box where it has one, and goes through
+    the augmentation, if any. One that is then not `size` x `size` pixels is scaled until its shorter side has
+    `resize` pixels and cut to its middle `size` x `size`. Then (picture / 255 - mean) / std, float32.
 
     Args:
         paths: n files.
         labels: (n,) integers.
         class_names: of all classes.
         size: pixels a side of an input.
-        resize: pixels of the shorter side before the middle is cut out, at least `size`.
-        boxes: n boxes (left, top, right, bottom) in pixels of the file, right and bottom exclusive; None: whole
-            pictures.
-        mean: for each of three channels, on the scale 0..1; those of ImageNet.
+        resize: pixels of the shorter side before the middle is cut out, at least `size`; None: a picture is scaled to
+            `size` x `size` whatever its shape.
+        boxes: n boxes (left, top, right, bottom) in pixels of the picture as it is seen (turned as its EXIF says),
+            right and bottom exclusive, cut at its edges; None: whole pictures.
+        mean: for each of the channels, on the scale 0..1; those of ImageNet.
         std: likewise.
+        channels: 3 (RGB) or 1 (grey).
+        interpolation: "bilinear" or "bicubic".
+        cache: where decoded pictures are kept, `resize` pixels at their shorter side; None: decoded each time.
 
     Raises:
         ValueError: not as many labels or boxes as paths, or `resize` less than `size`.
@@ -57,30 +60,31 @@ class ImageFiles(LabelledDataset):
         labels: Tensor | Sequence[int],
         class_names: Sequence[str],
         size: int = 224,
-        resize: int = 256,
+        resize: int | None = 256,
         boxes: Sequence[Box] | None = None,
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
+        channels: int = 3,
+        interpolation: Literal["bilinear", "bicubic"] = "bilinear",
+        cache: DecodedCache | None = None,
     ):
-        super().__init__(labels, class_names, (3, size, size))
+        super().__init__(labels, class_names, (channels, size, size))
         if not len(self.labels) == len(paths) == (len(paths) if boxes is None else len(boxes)):
             raise ValueError(
                 f"paths, labels and boxes must be equally many, got {len(paths)}, {len(self.labels)} and "
                 f"{None if boxes is None else len(boxes)}"
             )
-        if not 1 <= size <= resize:
-            raise ValueError(f"size={size} must be at least 1 and at most resize={resize}")
         self.paths = [os.fspath(path) for path in paths]
         self.boxes = boxes
-        self.size, self.resize = size, resize
-        self._mean, self._std = (torch.tensor(values).view(3, 1, 1) for values in (mean, std))
+        self.cache = cache
+        self._prepare = Preprocessing(channels, (size, size), resize, tuple(mean), tuple(std), interpolation)
         self._transforms: list[Transform] = []
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
-        picture = functional.pil_to_tensor(self._decoded(index))
+        picture = self.decoded(index)
         for transform in self._transforms:
             picture = transform(picture)
-        return self._normalised(picture), int(self.labels[index])
+        return self._prepare.normalised(self._prepare.fitted(picture)), int(self.labels[index])
 
     def augmented(self, transforms: Sequence[Transform]) -> "ImageFiles":
         other = copy.copy(self)
@@ -88,30 +92,75 @@ class ImageFiles(LabelledDataset):
         return other
 
     def input_of(self, image: Image.Image) -> Tensor:
-        return self._normalised(functional.pil_to_tensor(image.convert("RGB")))
+        return self._prepare(image)
 
-    def _decoded(self, index: int) -> Image.Image:
-        path = self.paths[index]
+    def preprocessing(self) -> Preprocessing:
+        return self._prepare
+
+    def name_of(self, index: int) -> str:
+        return self.paths[index]
+
+    def identity(self) -> str | None:
+        """Return a digest of all names, sizes and times of change, boxes, and of how pictures are prepared."""
+        digest = hashlib.blake2b(repr((self._prepare, len(self))).encode(), digest_size=16)
+        for index, path in enumerate(self.paths):
+            try:
+                state = os.stat(path)
+            except OSError:
+                return None
+            box = None if self.boxes is None else self.boxes[index]
+            digest.update(repr((os.path.abspath(path), state.st_size, state.st_mtime_ns, box)).encode())
+        return None if self._transforms else digest.hexdigest()
+
+    def digest_of(self, index: int) -> bytes | None:
+        if self._transforms:
+            return None
         try:
-            with Image.open(path) as file:
-                picture = file.convert("RGB")
-        except OSError as error:
-            why = "is missing" if not Path(path).exists() else f"can't be read ({error})"
-            raise UserError(f"picture {path} {why}; unpack the data again") from error
-        if self.boxes is None:
-            return picture
-        left, top, right, bottom = (round(side) for side in self.boxes[index])
-        box = (max(left, 0), max(top, 0), min(right, picture.width), min(bottom, picture.height))
-        if box[0] >= box[2] or box[1] >= box[3]:
-            raise UserError(
-                f"the box {self.boxes[index]} lies outside of {path}, {picture.width}x{picture.height} pixels"
-            )
-        return picture.crop(box)
+            with open(self.paths[index], "rb") as file:
+                digest = hashlib.blake2b(file.read(), digest_size=16)
+        except OSError:
+            return None
+        digest.update(repr(None if self.boxes is None else self.boxes[index]).encode())
+        return digest.digest()
 
-    def _normalised(self, picture: Tensor) -> Tensor:
-        if tuple(picture.shape[-2:]) != (self.size, self.size):
-            picture = functional.resize(picture, [self.resize], antialias=True)
-            picture = functional.center_crop(picture, [self.size])
-        # A transform may have scaled to 0..1 itself (ToDtype with scale).
-        scaled = picture.float() / 255 if picture.dtype == torch.uint8 else picture
-        return (scaled - self._mean) / self._std
+    def path_of(self, index: int) -> str:
+        return self.paths[index]
+
+    def decoded(self, index: int) -> Tensor:
+        """Return a picture (channels, height, width), 8-bit, cut to its box: as augmentation gets it.
+
+        Raises:
+            UserError: it is missing or damaged, or its box lies outside.
+        """
+        if self.cache is None:
+            return self._from_file(index)
+        box = None if self.boxes is None else self.boxes[index]
+        return self.cache.picture(self.paths[index], box, self._prepare, lambda: self._from_file(index))
+
+    def _from_file(self, index: int) -> Tensor:
+        path = self.paths[index]
+        picture = open_picture(path, self._prepare.channels)
+        if self.boxes is not None:
+            picture = picture.crop(cut(self.boxes[index], picture.size, path))
+        return functional.pil_to_tensor(picture)
+
+
+def cut(box: Box, size: tuple[int, int], path: str) -> tuple[int, int, int, int]:
+    """Return the part of a box that lies in a picture of (width, height) pixels, in whole pixels.
+
+    Raises:
+        UserError: none does.
+
+    Example:
+        >>> cut((-3.0, 1.0, 5.4, 99.0), (10, 8), "a.png")
+        (0, 1, 5, 8)
+    """
+    left, top, right, bottom = (round(side) for side in box)
+    width, height = size
+    inside = (max(left, 0), max(top, 0), min(right, width), min(bottom, height))
+    if inside[0] >= inside[2] or inside[1] >= inside[3]:
+        raise UserError(
+            f"the box {box} lies outside of {path}, {width}x{height} pixels; a box is (left, top, right, "
+            "bottom) in pixels of the picture as it is seen"
+        )
+    return inside

@@ -11,6 +11,7 @@ from metric_lightning.data.array_dataset import ArrayDataset
 from metric_lightning.data.data_module import MetricDataModule
 from metric_lightning.data.dataset import LabelledDataset
 from metric_lightning.data.omniglot_files import find_drawings, prepared, read_drawings
+from metric_lightning.data.preprocessing import Preprocessing
 from metric_lightning.data.randomness import generator
 from metric_lightning.data.splits import ClassSplit, Split
 from metric_lightning.data.strategy import BatchStrategy, require_at_least
@@ -44,6 +45,9 @@ class Omniglot(MetricDataModule):
         eval_batch_size: samples in a batch of the validation, test and gallery loaders.
         num_workers: processes that load; 0 (load in this one) is best for data in memory.
         seed: of batches and augmentation, not of the split. None: the one given to `seed_everything`, else 0.
+        test_alphabets: how many background alphabets test, or which; 0: the evaluation alphabets do, or the trials.
+        test_drawers: who of the drawers draw for the validation and test parts, and not for training, so that no person
+            is on both sides; None: all do for all parts.
 
     Attributes:
         class_names: "<alphabet>/<character>", or "run01/class01" of the trials.
@@ -73,13 +77,20 @@ class Omniglot(MetricDataModule):
         eval_batch_size: int = 512,
         num_workers: int = 0,
         seed: int | None = None,
+        test_alphabets: int | list[str] = 0,
+        test_drawers: list[int] | None = None,
     ):
+        if split is not None and test_alphabets:
+            raise ValueError("split and test_alphabets both say what tests; give one of the two")
         if split is not None and trials is not None:
             raise ValueError("split is for the characters alone: trials are the test part; give one of the two")
         self.size = require_at_least("size", size, 1)
         kept = set(range(1, 21) if drawers is None else drawers)
         if not kept or not kept <= set(range(1, 21)):
             raise ValueError(f"drawers must be some of 1..20, got {drawers}")
+        self._test_drawers = set(test_drawers or ())
+        if not self._test_drawers <= kept or self._test_drawers == kept:
+            raise ValueError(f"test_drawers must be some of the drawers, and leave some to train, got {test_drawers}")
         found = find_drawings([root] if isinstance(root, str) else root)
         self._runs = _load_runs(trials)
         self._drawings = {
@@ -92,7 +103,14 @@ class Omniglot(MetricDataModule):
         trial_names = [f"{run.name}/class{place + 1:02d}" for run in self._runs for place in range(len(run.training))]
         if split is None:
             background = [name for name in names if name not in test]
-            validation = _of_alphabets(background, validation_alphabets, split_seed)
+            if test_alphabets:
+                if test or self._runs:
+                    raise UserError(
+                        "test_alphabets is given, but trials or evaluation alphabets are there to test; leave it out"
+                    )
+                test = set(of_alphabets(background, test_alphabets, split_seed + 1))
+                background = [name for name in background if name not in test]
+            validation = of_alphabets(background, validation_alphabets, split_seed)
             training = sorted(set(background) - set(validation))
             split = ClassSplit([*training], [*validation], [*sorted(test), *trial_names])
         super().__init__(
@@ -109,8 +127,16 @@ class Omniglot(MetricDataModule):
 
     def load(self) -> tuple[LabelledDataset, LabelledDataset | None]:
         number_of = {name: number for number, name in enumerate(self.own_class_names)}
-        labels = [number_of[drawing.character] for drawing in self._drawings]
-        images = [read_drawings(self._drawings, self.size)]
+        drawings = self._drawings
+        if self._test_drawers:
+            training = set(self.split.classes(self.own_class_names).train)
+            drawings = {
+                drawing: read
+                for drawing, read in drawings.items()
+                if (drawing.drawer in self._test_drawers) != (number_of[drawing.character] in training)
+            }
+        labels = [number_of[drawing.character] for drawing in drawings]
+        images = [read_drawings(drawings, self.size)]
         first = len({drawing.character for drawing in self._drawings})
         for run in self._runs:
             images.append(_resized(torch.cat([run.training, run.test]), self.size))
@@ -125,6 +151,10 @@ class _Drawings(ArrayDataset):
     def input_of(self, image: Image.Image) -> Tensor:
         return self._normalised(prepared(image, self.input_shape[-1])[None])[0]
 
+    def preprocessing(self) -> Preprocessing:
+        height, width = self.input_shape[1:]
+        return Preprocessing(1, (height, width), None, (_MEAN,), (_STD,), invert=True)
+
 
 def _load_runs(trials: str | None) -> list[OneShotRun]:
     if trials is None:
@@ -135,7 +165,12 @@ def _load_runs(trials: str | None) -> list[OneShotRun]:
         raise DataNotFound(f"trials: {error}") from error
 
 
-def _of_alphabets(characters: list[str], wanted: int | list[str], seed: int) -> list[str]:
+def of_alphabets(characters: list[str], wanted: int | list[str], seed: int) -> list[str]:
+    """Return the characters of some alphabets, so many drawn at random or those that are named.
+
+    Raises:
+        UserError: there is no such alphabet, or none would be left to train.
+    """
     alphabets = sorted({name.split("/")[0] for name in characters})
     if isinstance(wanted, int):
         if not 0 <= wanted < len(alphabets):

@@ -50,14 +50,13 @@ def find_drawings(roots: Sequence[str]) -> dict[Drawing, Read]:
         path = Path(root).expanduser()
         before = len(found)
         seen = False
-        for place in _places(path):
-            for name, read in _zipped(place) if place.is_file() else _files(place):
-                match = _NAME.fullmatch(name)
-                if match:
-                    alphabet, character, drawer = match.groups()
-                    drawing = Drawing(bool(_EVALUATION.search(name)), f"{alphabet}/{character}", int(drawer))
-                    found.setdefault(drawing, read)
-                    seen = True
+        for name, read in files_of(path, "images", "png"):
+            match = _NAME.fullmatch(name)
+            if match:
+                alphabet, character, drawer = match.groups()
+                drawing = Drawing(bool(_EVALUATION.search(name)), f"{alphabet}/{character}", int(drawer))
+                found.setdefault(drawing, read)
+                seen = True
         if len(found) == before and not seen:
             raise DataNotFound(
                 f"Omniglot is not in {path}: put images_background and images_evaluation, folders or .zip, into "
@@ -91,19 +90,25 @@ def read_drawings(drawings: Mapping[Drawing, Read], size: int) -> Tensor:
     return pictures
 
 
-def _places(path: Path) -> list[Path]:
+def files_of(path: Path, kind: str, ending: str) -> Iterator[tuple[str, Read]]:
+    """Give the name and the content of the files of a part of Omniglot ("images" or "strokes"), wherever they lie."""
+    for place in _places(path, kind):
+        yield from _zipped(place) if place.is_file() else _files(place, ending)
+
+
+def _places(path: Path, kind: str) -> list[Path]:
     if path.is_file():
         return [path]
     below = path / "omniglot-py"
     path = below if below.is_dir() else path
-    sets = {found.with_suffix(""): found for found in sorted(path.glob("images_*.zip"))}
-    sets |= {found: found for found in sorted(path.glob("images_*")) if found.is_dir()}
+    sets = {found.with_suffix(""): found for found in sorted(path.glob(f"{kind}_*.zip"))}
+    sets |= {found: found for found in sorted(path.glob(f"{kind}_*")) if found.is_dir()}
     return sorted(sets.values()) or [path]
 
 
-def _files(folder: Path) -> Iterator[tuple[str, Read]]:
+def _files(folder: Path, ending: str) -> Iterator[tuple[str, Read]]:
     # No deeper, and nothing else: the folder may hold other data too.
-    for path in folder.glob("*/*/*_*.png"):
+    for path in folder.glob(f"*/*/*_*.{ending}"):
         yield f"{folder.name}/{path.relative_to(folder).as_posix()}", path.read_bytes
 
 

@@ -9,6 +9,7 @@ from torchvision.transforms.v2 import Transform
 
 from metric_lightning.data.batch import Batch, Draw
 from metric_lightning.data.dataset import LabelledDataset
+from metric_lightning.data.preprocessing import Preprocessing
 from metric_lightning.errors import UserError
 
 QUARTERS = 4
@@ -22,12 +23,12 @@ class RotatedClasses(LabelledDataset):
     before the turn.
 
     Args:
-        dataset: what to turn; inputs (..., S, S).
+        dataset: what to turn: inputs (..., S, S), or what says of itself how it is turned.
         num_classes: C; None: as many as the data set has names.
         class_names: of at least 4 C classes; None: `rotated_names` of the data set's.
 
     Raises:
-        UserError: the inputs are not square.
+        UserError: the inputs are not square, or can't be turned otherwise.
 
     References:
         Santoro et al. 2016, Meta-Learning with Memory-Augmented Neural Networks; Vinyals et al. 2016, Matching Networks
@@ -45,7 +46,7 @@ class RotatedClasses(LabelledDataset):
         self, dataset: LabelledDataset, num_classes: int | None = None, class_names: Sequence[str] | None = None
     ):
         shape = dataset.input_shape
-        if len(shape) < 2 or shape[-1] != shape[-2]:
+        if not dataset.turnable:
             raise UserError(f"rotated_classes turns square images, but these have the shape {tuple(shape)}")
         count = len(dataset.class_names) if num_classes is None else num_classes
         names = rotated_names(dataset.class_names[:count]) if class_names is None else class_names
@@ -56,7 +57,9 @@ class RotatedClasses(LabelledDataset):
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
         quarter, inner = divmod(int(index), len(self.dataset))
-        return torch.rot90(self.dataset[inner][0], quarter, (-2, -1)), int(self.labels[index])
+        batch = self.dataset.__getitems__([inner])
+        turned = self.dataset.turned(batch.inputs, torch.tensor([quarter]))
+        return turned[0], int(self.labels[index])
 
     def __getitems__(self, indices: list[int]) -> Batch:
         chosen = torch.tensor(indices, dtype=torch.int64)
@@ -65,16 +68,19 @@ class RotatedClasses(LabelledDataset):
         if isinstance(indices, Draw):
             inner = Draw(inner, indices.seed, indices.first)
         inputs = self.dataset.__getitems__(inner).inputs
-        for quarter in range(1, QUARTERS):
-            turned = quarters == quarter
-            inputs[turned] = torch.rot90(inputs[turned], quarter, (-2, -1))
-        return Batch(inputs, self.labels[chosen], chosen)
+        return Batch(self.dataset.turned(inputs, quarters), self.labels[chosen], chosen)
 
     def augmented(self, transforms: Sequence[Transform]) -> "RotatedClasses":
         return RotatedClasses(self.dataset.augmented(transforms), self.num_classes, self.class_names)
 
     def input_of(self, image: Image) -> torch.Tensor:
         return self.dataset.input_of(image)
+
+    def preprocessing(self) -> Preprocessing | None:
+        return self.dataset.preprocessing()
+
+    def path_of(self, index: int) -> str:
+        return self.dataset.path_of(int(index) % len(self.dataset))
 
 
 def rotated_names(class_names: Sequence[str]) -> list[str]:

@@ -15,11 +15,15 @@ _FIXED_EPOCH = 0
 
 
 class Position(TypedDict):
-    """Where a run stands in its data; the same on every rank."""
+    """Where a run stands in its data; the same on every rank.
+
+    For each of `batches_done` there were `world_size` batches (1 where ranks share each batch) of `batch_size` rows.
+    """
 
     epoch: int
     batches_done: int
     world_size: int
+    batch_size: int
 
 
 class EpochPlan(ABC):
@@ -44,6 +48,9 @@ class BatchSampler(Sampler[list[int]]):
     they are left out of this epoch), so that all ranks have the same `len` and no sample is doubled
     or, but for these, missing.
 
+    With `shard` all ranks share every batch instead: rank r takes the r-th of W parts, as they stand, and what W ranks
+    see in a step is what one process sees in a step.
+
     Without `set_epoch`, as in a plain loop, each finished pass moves on to the next epoch.
 
     Args:
@@ -54,6 +61,7 @@ class BatchSampler(Sampler[list[int]]):
         shuffle: False draws one epoch forever: fixed pairs for evaluation, say.
         rank: number of this process.
         world_size: number of processes.
+        shard: ranks share each batch.
 
     Raises:
         UserError: not one batch for each rank.
@@ -69,6 +77,7 @@ class BatchSampler(Sampler[list[int]]):
         shuffle: bool = True,
         rank: int = 0,
         world_size: int = 1,
+        shard: bool = False,
     ):
         if not 0 <= rank < world_size:
             raise ValueError(f"rank must be in 0..world_size-1, got {rank} of {world_size}")
@@ -76,19 +85,20 @@ class BatchSampler(Sampler[list[int]]):
         self.batch_size = batch_size
         self.seed = seed
         self.shuffle = shuffle
-        self.rank = rank
-        self.world_size = world_size
+        # Ranks that share a batch are one rank to what follows; each takes its part of what was drawn.
+        self.part, self.parts = (rank, world_size) if shard else (0, 1)
+        self.rank, self.world_size = (0, 1) if shard else (rank, world_size)
         self.epoch = 0
         self.batches_done = 0
         self._resumed = False
         self._between_epochs = False
         self._shift = 0
-        self._whole, rest = divmod(len(plan), batch_size * world_size)
-        self._has_rest = not drop_last and rest >= world_size
+        self._whole, rest = divmod(len(plan), batch_size * self.world_size)
+        self._has_rest = not drop_last and rest >= self.world_size
         if len(self) == 0:
             raise UserError(
                 f"an epoch has {len(plan)} rows (samples, tuples, or whole balanced batches): no batch of "
-                f"{batch_size} for each of {world_size} process(es); use a smaller batch or more data"
+                f"{batch_size} for each of {self.world_size} process(es); use a smaller batch or more data"
             )
 
     def __len__(self) -> int:
@@ -117,15 +127,18 @@ class BatchSampler(Sampler[list[int]]):
             "epoch": self.epoch,
             "batches_done": self.batches_done,
             "world_size": self.world_size,
+            "batch_size": self.batch_size,
         }
 
     def load_state_dict(self, state_dict: Position) -> None:
         """Make the next pass go on from there.
 
-        A run of other world size goes on after the last whole round of its own: a few batches may
-        come twice.
+        A run of other world size or batch size goes on after the last whole round of its own: a few
+        samples may come twice.
         """
-        done = state_dict["batches_done"] * state_dict["world_size"] // self.world_size
+        # Checkpoints of before batch_size was in them are of runs with the same.
+        rows = state_dict["batches_done"] * state_dict["world_size"] * state_dict.get("batch_size", self.batch_size)
+        done = rows // (self.world_size * self.batch_size)
         self._between_epochs = done >= len(self)
         self._enter(state_dict["epoch"] + self._between_epochs)
         self.batches_done = 0 if self._between_epochs else done
@@ -146,7 +159,9 @@ class BatchSampler(Sampler[list[int]]):
         seed = int(hashed(self.seed, epoch)[0] >> np.uint64(1))
         for number in range(start, len(self)):
             first, last = self._bounds(number)
-            yield Draw(rows[first:last].ravel().tolist(), seed, first * rows.shape[1])
+            samples = rows[first:last].ravel()
+            start, end = (len(samples) * part // self.parts for part in (self.part, self.part + 1))
+            yield Draw(samples[start:end].tolist(), seed, first * rows.shape[1] + start)
 
     def begin(self) -> int:
         """Begin a pass and return its first batch's number, 0 unless `load_state_dict` said so."""

@@ -312,6 +312,8 @@ def _class_numbers(wanted: list[int | str], class_names: Sequence[str]) -> list[
 
 
 def _size(name: str, value: int | float) -> int | float:
+    if value > 1 and float(value).is_integer():
+        return int(value)  # a number from a parser that takes `int | float` for `float | int`, as typing's cache may
     if value < 0 or (isinstance(value, float) and value >= 1):
         raise ValueError(f"{name} must be a number of samples, or a share below 1 of them, got {value}")
     return value

@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from metric_lightning.data.sampler import BatchSampler, EpochPlan
+from metric_lightning.errors import UserError
 from metric_lightning.parts import Part
 
 
@@ -21,6 +22,7 @@ class BatchStrategy(Part, ABC):
             flat.
         batch_size: rows of the plan in a batch: samples, pairs or triplets.
         drop_last: whether a smaller last batch is left out.
+        shared_size: samples of a batch that all ranks share, each its part; None: each rank takes batches of its own.
 
     Example:
         >>> import numpy as np, torch
@@ -43,6 +45,7 @@ class BatchStrategy(Part, ABC):
     tuple_size: ClassVar[int] = 1
     batch_size: int = 1
     drop_last: bool = False
+    shared_size: int | None = None
 
     @abstractmethod
     def plan(self, labels: Tensor, seed: int) -> EpochPlan:
@@ -73,8 +76,18 @@ class BatchStrategy(Part, ABC):
             shuffle: False gives the same batches in every epoch, for evaluation.
             rank: number of this process.
             world_size: number of processes; all ranks have the same number of batches.
+
+        Raises:
+            UserError: such batches can't be drawn from these labels, or not be shared evenly by so many ranks.
         """
         require_seed(seed)
+        shared = self.shared_size
+        if shared is not None and shared % world_size:
+            raise UserError(
+                f"{type(self).__name__}: a batch of {shared} samples can't be shared evenly by {world_size} ranks; "
+                f"make its size a multiple of {world_size}, or set shard to false (each rank then draws a batch of "
+                "its own)"
+            )
         plan = self.plan(labels, seed) if shuffle else self.unshuffled_plan(labels, seed)
         return BatchSampler(
             plan,
@@ -84,6 +97,7 @@ class BatchStrategy(Part, ABC):
             shuffle=shuffle,
             rank=rank,
             world_size=world_size,
+            shard=shared is not None,
         )
 
 

@@ -14,7 +14,9 @@ def own_scores(scores: Tensor, labels: Tensor) -> Tensor:
     return scores.gather(1, labels[:, None]).squeeze(1)
 
 
-def class_costs(scores: Tensor, labels: Tensor, own: Tensor | None = None, scale: float = 1.0) -> Tensor:
+def class_costs(
+    scores: Tensor, labels: Tensor, own: Tensor | None = None, scale: float = 1.0, margin: float = 0.0
+) -> Tensor:
     """Return -log softmax(scale x)[label] (N,), x being `scores` with `own` in place of each anchor's own class's.
 
     One pass over N x C forwards and one backwards, without one-hot matrices.
@@ -24,6 +26,7 @@ def class_costs(scores: Tensor, labels: Tensor, own: Tensor | None = None, scale
         labels: (N,) int64, 0..C-1.
         own: (N,); None: the scores as they are.
         scale: the inverse of a temperature.
+        margin: taken off x[label].
 
     Example:
         >>> class_costs(torch.zeros(1, 2), torch.tensor([0]))
@@ -31,17 +34,19 @@ def class_costs(scores: Tensor, labels: Tensor, own: Tensor | None = None, scale
         >>> class_costs(torch.zeros(1, 2), torch.tensor([0]), own=torch.tensor([-1.0]), scale=2.0)  # log(1 + e^2)
         tensor([2.1269])
     """
-    result: Tensor = _ClassCosts.apply(scores, own, labels, scale)
+    result: Tensor = _ClassCosts.apply(scores, own, labels, scale, margin)
     return result
 
 
 class _ClassCosts(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, scores: Tensor, own: Tensor | None, labels: Tensor, scale: float) -> Tensor:
+    def forward(ctx: Any, scores: Tensor, own: Tensor | None, labels: Tensor, scale: float, margin: float) -> Tensor:
         column = labels[:, None]
         scaled = scores * scale
         if own is not None:
             scaled.scatter_(1, column, own[:, None] * scale)
+        if margin:
+            scaled.scatter_(1, column, -margin * scale, reduce="add")
         logarithms = scaled.log_softmax(dim=1)
         ctx.save_for_backward(logarithms, column)
         ctx.scale, ctx.replaced = scale, own is not None
@@ -53,7 +58,8 @@ class _ClassCosts(torch.autograd.Function):
         logarithms, column = ctx.saved_tensors
         weight = (costs * ctx.scale)[:, None]
         slopes = logarithms.exp().mul_(weight)
-        own = slopes.gather(1, column) - weight
-        if ctx.replaced:
-            return slopes.scatter_(1, column, 0), own.squeeze(1), None, None
-        return slopes.scatter_(1, column, own), None, None, None
+        slopes.scatter_add_(1, column, -weight)
+        if not ctx.replaced:
+            return slopes, None, None, None, None
+        own = slopes.gather(1, column).squeeze(1)
+        return slopes.scatter_(1, column, 0), own, None, None, None

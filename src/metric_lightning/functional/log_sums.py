@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from metric_lightning.functional.cached_rows import cached_rows
 from metric_lightning.functional.pairs import positive_slots
 from metric_lightning.types import Pairs
 
@@ -40,10 +41,14 @@ def log_one_plus_exp(values: Tensor) -> Tensor:
 def positive_values(values: Tensor, positive: Tensor) -> tuple[Tensor, Tensor]:
     """Gather each anchor's values at its positives (N, P), with the mask of the slots that are filled (N, P).
 
+    Of a small matrix all columns are slots, as it is cheaper to pass over them than to find the positives.
+
     Example:
         >>> positive_values(torch.tensor([[1.0, 2.0, 3.0]]), torch.tensor([[True, False, True]]))
-        (tensor([[1., 3.]]), tensor([[True, True]]))
+        (tensor([[1., 2., 3.]]), tensor([[ True, False,  True]]))
     """
+    if values.numel() <= _SMALL:
+        return values, positive
     columns, filled = positive_slots(positive)
     return values.gather(1, columns), filled
 
@@ -55,8 +60,6 @@ def positive_logsumexp(values: Tensor, positive: Tensor, scale: float = 1.0) -> 
         >>> positive_logsumexp(torch.tensor([[0.0, 0.0, 5.0]]), torch.tensor([[True, True, False]]))
         tensor([0.6931])
     """
-    if values.numel() <= _SMALL:
-        return masked_logsumexp(values, positive, scale)
     return masked_logsumexp(*positive_values(values, positive), scale)
 
 
@@ -72,29 +75,83 @@ def tuplet_costs(
         transform: f, elementwise; None: the identity.
 
     Returns:
-        The costs (N, P), and which of them count (N, P): positive pairs of anchors that have a negative.
+        The costs (N, P), and which of them count (N, P): positive pairs of anchors that have a negative. Slots as in
+        `positive_values`.
 
     Example:
         >>> pairs = Pairs(torch.tensor([[True, False]]), torch.tensor([[False, True]]))
         >>> tuplet_costs(torch.tensor([[2.0, 2.0]]), pairs, scale=1.0)
-        (tensor([[0.6931]]), tensor([[True]]))
+        (tensor([[0.6931, 0.0000]]), tensor([[ True, False]]))
     """
-    chosen, filled = positive_values(similarities, pairs.positive)
-    chosen = chosen if transform is None else transform(chosen)
-    others = masked_logsumexp(similarities, pairs.negative, scale)[:, None]
-    # Where there is no negative the difference is -inf, and so the cost 0.
-    costs = log_one_plus_exp((others - scale * chosen).masked_fill(~filled, -torch.inf))
-    return costs, filled & (others > -torch.inf)
+    few = similarities.numel() <= _SMALL
+    columns, filled = (None, pairs.positive) if few else positive_slots(pairs.positive)
+    result: tuple[Tensor, Tensor] = _TupletCosts.apply(similarities, columns, filled, pairs.negative, scale, transform)
+    return result
 
 
 class _MaskedLogSumExp(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, mask: Tensor, scale: float) -> Tensor:
-        if values.shape[1] == 0:
-            ctx.save_for_backward(torch.zeros_like(values))
-            return values.new_full((len(values),), -torch.inf)
-        shares = values.masked_fill(~mask, -torch.inf if scale > 0 else torch.inf)
-        largest = torch.finfo(values.dtype).max
+        sums, slopes = _sums_and_slopes(values, mask, scale)
+        ctx.save_for_backward(slopes)
+        return sums.squeeze(1)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        (slopes,) = ctx.saved_tensors
+        return slopes * gradient[:, None], None, None
+
+
+class _TupletCosts(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        similarities: Tensor,
+        columns: Tensor | None,
+        filled: Tensor,
+        negative: Tensor,
+        scale: float,
+        transform: Callable[[Tensor], Tensor] | None,
+    ) -> Any:
+        chosen, bend = similarities if columns is None else similarities.gather(1, columns), None
+        if transform is not None:
+            with torch.enable_grad():
+                chosen = chosen.detach().requires_grad_()
+                bent = transform(chosen)
+                (bend,) = torch.autograd.grad(bent.sum(), chosen)
+            chosen = bent.detach()
+        others, slopes = _sums_and_slopes(similarities, negative, scale)
+        # Where there is no negative the difference is -inf, and so the cost 0.
+        differences = torch.sub(others, chosen, alpha=scale).masked_fill_(~filled, -torch.inf)
+        counted = filled & (others > -torch.inf)
+        ctx.save_for_backward(slopes, columns, differences, bend)
+        ctx.scale = scale
+        ctx.mark_non_differentiable(counted)
+        return log_one_plus_exp(differences), counted
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> Any:
+        slopes, columns, differences, bend = ctx.saved_tensors
+        pulls = differences.sigmoid().mul_(gradient)
+        to_values = slopes * pulls.sum(dim=1, keepdim=True)
+        pulls.mul_(-ctx.scale)
+        if bend is not None:
+            pulls.mul_(bend)
+        # Unfilled slots, which point at column 0, have a pull of 0.
+        to_values = to_values.add_(pulls) if columns is None else to_values.scatter_add_(1, columns, pulls)
+        return to_values, None, None, None, None, None
+
+
+def _sums_and_slopes(values: Tensor, mask: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """Return log sum_{j in mask} exp(scale values_j) of each row (N, 1), and its derivative by the values (N, M)."""
+    if values.shape[1] == 0:
+        return values.new_full((len(values), 1), -torch.inf), torch.zeros_like(values)
+    logarithms, slopes = values.new_empty(len(values), 1), torch.empty_like(values)
+    largest = torch.finfo(values.dtype).max
+    for rows in cached_rows(values):
+        shares = slopes[rows].copy_(values[rows]).masked_fill_(~mask[rows], -torch.inf if scale > 0 else torch.inf)
         top = shares.amax(dim=1, keepdim=True) if scale > 0 else shares.amin(dim=1, keepdim=True)
         shares.sub_(top.clamp_(-largest, largest))
         if scale != 1.0:
@@ -102,11 +159,5 @@ class _MaskedLogSumExp(torch.autograd.Function):
         # The largest adds exp(0): a sum is 0, of nothing, or at least 1.
         sums = shares.exp_().sum(dim=1, keepdim=True)
         shares.mul_(scale / sums.clamp_min(1))
-        ctx.save_for_backward(shares)
-        return (sums.log() + top * scale).squeeze(1)
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> Any:
-        (shares,) = ctx.saved_tensors
-        return shares * gradient[:, None], None, None
+        logarithms[rows] = sums.log_().add_(top, alpha=scale)
+    return logarithms, slopes

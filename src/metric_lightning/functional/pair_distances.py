@@ -103,7 +103,7 @@ class _Blocks:
             points = points - points.mean(0)
         self._points, self._squares = points, points.square().sum(1)
         radius = float(self._squares.max().sqrt()) if len(points) else 0.0
-        self.largest = 2.0 if distance == "cosine" else max(2 * radius, 1e-300)
+        self.largest = 2.0 if distance == "cosine" else max(2 * radius, 1e-25)  # so that no bin's width is 0 in float32
         self._indistinct = radius**2 * 2.0**-44
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

@@ -32,7 +32,7 @@ def without_self(mask: Tensor, own: Tensor | None) -> Tensor:
     """Return `mask` (N, M) with False where a row meets itself."""
     if own is None:
         return mask
-    return mask.scatter(1, own[:, None], torch.zeros_like(own[:, None], dtype=torch.bool))
+    return mask.scatter(1, own[:, None], False)
 
 
 def row_counts(mask: Tensor, dtype: torch.dtype = torch.int64) -> Tensor:

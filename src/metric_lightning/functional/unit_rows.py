@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import threshold
 
 
 def unit_rows(rows: Tensor) -> Tensor:
@@ -21,19 +22,28 @@ def unit_rows(rows: Tensor) -> Tensor:
     return result
 
 
+def scaled_to_one(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the unit rows (..., D) and what they were divided by (..., 1), infinity for a zero row; no autograd."""
+    length = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
+    # Divided by infinity, a zero row is 0 and its gradient too; `normalize` would give it one of 1e12.
+    length = threshold(length, 0, torch.inf)
+    return rows / length, length
+
+
+def gradient_through_scaling(gradient: Tensor, unit: Tensor, length: Tensor) -> Tensor:
+    """Return the gradient for rows, from that for their unit rows and what `scaled_to_one` found."""
+    along = torch.linalg.vecdot(gradient, unit).unsqueeze(-1)
+    return torch.addcmul(gradient, unit, along, value=-1).div_(length)
+
+
 class _UnitRows(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor) -> Tensor:
-        length = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
-        # Divided by infinity, a zero row is 0 and its gradient too; `normalize` would give it one of 1e12.
-        length.masked_fill_(length == 0, torch.inf)
-        unit = rows / length
+        unit, length = scaled_to_one(rows)
         ctx.save_for_backward(unit, length)
         return unit
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        unit, length = ctx.saved_tensors
-        along = torch.linalg.vecdot(gradient, unit).unsqueeze(-1)
-        return torch.addcmul(gradient, unit, along, value=-1).div_(length)
+        return gradient_through_scaling(gradient, *ctx.saved_tensors)

@@ -17,11 +17,13 @@ from metric_lightning.losses.instance import BatchInstanceLoss, InstanceLoss
 from metric_lightning.losses.intra_pair_variance import IntraPairVarianceLoss
 from metric_lightning.losses.large_margin_softmax import LargeMarginSoftmaxLoss
 from metric_lightning.losses.lifted_structure import LiftedStructureLoss
+from metric_lightning.losses.manhattan_similarity import ManhattanSimilarityLoss
 from metric_lightning.losses.margin import MarginLoss
 from metric_lightning.losses.multi_similarity import MultiSimilarityLoss
 from metric_lightning.losses.n_pairs import NPairsLoss
 from metric_lightning.losses.nca import NCALoss
 from metric_lightning.losses.normalized_softmax import NormalizedSoftmaxLoss
+from metric_lightning.losses.pair_cross_entropy import PairCrossEntropyLoss
 from metric_lightning.losses.partial_fc import PartialFCLoss
 from metric_lightning.losses.proxy_anchor import ProxyAnchorLoss
 from metric_lightning.losses.proxy_nca import ProxyNCALoss
@@ -61,6 +63,7 @@ __all__ = [
     "IntraPairVarianceLoss",
     "LargeMarginSoftmaxLoss",
     "LiftedStructureLoss",
+    "ManhattanSimilarityLoss",
     "MarginLoss",
     "MetricLoss",
     "MultiSimilarityLoss",
@@ -68,6 +71,7 @@ __all__ = [
     "NPairsLoss",
     "NTXentLoss",
     "NormalizedSoftmaxLoss",
+    "PairCrossEntropyLoss",
     "PairwiseLoss",
     "PartialFCLoss",
     "ProxyAnchorLoss",

@@ -30,6 +30,13 @@ class AngularLoss(PairwiseLoss):
     triplet is listed. It needs the cosines of its positives with all references too, twice the matrix products of other
     losses where the batch is not its own reference set. The paper adds it to the N-pair loss with equal weights.
 
+    Helps:
+        Where classes differ in scale, which a fixed margin would not fit; beside another loss, as in the paper.
+
+    Collapses:
+        Hardly: far from its optimum the cost is nearly linear. In single precision a wide angle leaves only the
+        hardest pairs.
+
     Args:
         angle: in degrees, > 0 and at most 60, beyond which exp leaves single precision; 36 to 55 in the paper, 45 best.
         average: "pairs": over positive pairs; "anchors": every anchor weighs the same. Only anchors with a negative.

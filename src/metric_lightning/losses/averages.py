@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from metric_lightning.types import Ratio
+from metric_lightning.functional.pairs import row_counts
+from metric_lightning.types import Pairs, Ratio
 
 
 def check_choice(owner: object, name: str, value: str, choices: Sequence[str]) -> str:
@@ -27,6 +28,25 @@ def average_pairs(costs: Tensor, counted: Tensor, average: str = "pairs") -> Rat
     if average == "pairs":
         return Ratio(total, count)
     return Ratio(total / count.clamp_min(1), (count > 0).to(costs.dtype))
+
+
+def average_sides(positive_costs: Tensor, negative_costs: Tensor, pairs: Pairs, average: str) -> dict[str, Ratio]:
+    """Return each anchor's share (N,): "pairs": one mean over all pairs; "sides": one over either kind.
+
+    Args:
+        positive_costs: (N, M), what each pair costs if it is positive.
+        negative_costs: (N, M), likewise.
+        pairs: which is which; others don't count.
+        average: "pairs" or "sides".
+    """
+
+    def share(costs: Tensor, mask: Tensor) -> Ratio:
+        return Ratio(costs.masked_fill(~mask, 0).sum(dim=1), row_counts(mask, costs.dtype))
+
+    positive, negative = share(positive_costs, pairs.positive), share(negative_costs, pairs.negative)
+    if average == "sides":
+        return {"positive": positive, "negative": negative}
+    return {"pairs": Ratio(positive.total + negative.total, positive.count + negative.count)}
 
 
 def average_anchors(costs: Tensor, counted: Tensor) -> Ratio:

@@ -6,6 +6,7 @@ both depends on its own row only. All that is exact on many ranks, in blocks and
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import reduce
 from typing import ClassVar
 
 import torch
@@ -82,6 +83,10 @@ class PairwiseLoss(MetricLoss):
         if miner is not None and not miner.row_wise:
             self.row_wise = False
 
+    def build(self, num_classes: int | None, embedding_dim: int) -> None:
+        """Make the distance's own parameters, where it learns."""
+        self.distance.build(embedding_dim)
+
     def take_margin(self, margin: float) -> None:
         """Lend the loss's margin to its miner, which keeps its own where it was given one."""
         if self.miner is not None:
@@ -102,14 +107,13 @@ class PairwiseLoss(MetricLoss):
         self, embeddings: Tensor, labels: Tensor, references: References | None = None, pairs: Pairs | None = None
     ) -> dict[str, Ratio]:
         """Return the parts of the loss, see `MetricLoss.terms`."""
-        anchors = torch.arange(len(embeddings), device=embeddings.device)
         if references is None:
-            references = References(embeddings, labels, anchors)
+            references = References(embeddings, labels, _numbers(embeddings))
         check_batch(embeddings, labels, references)
-        rows = anchors if references.own is None else references.own
         keys = None
         if self.miner is not None:
             self.miner.use_dimensions(embeddings.shape[1])
+            rows = _numbers(embeddings) if references.own is None else references.own
             keys = self.miner.keys(rows)
 
         def block(x: Tensor, y: Tensor, start: int) -> dict[str, Ratio]:
@@ -126,10 +130,14 @@ class PairwiseLoss(MetricLoss):
         return sum_over_blocks(block, embeddings, references.embeddings, tuple(self.parameters()), size)
 
 
+def _numbers(rows: Tensor) -> Tensor:
+    return torch.arange(len(rows), device=rows.device)
+
+
 def reduce_terms(terms: Mapping[str, Ratio]) -> Tensor:
     """Return sum of total / count over the parts; a part whose count is 0 adds 0, with zero gradients."""
     values = [ratio.total / ratio.count.masked_fill(ratio.count == 0, 1) for ratio in terms.values()]
-    return torch.stack(values).sum()
+    return reduce(torch.add, values)
 
 
 def check_positive(owner: object, name: str, value: float, zero: bool = False) -> float:

@@ -32,7 +32,9 @@ def sum_over_blocks(
         block_size: rows at a time; None: chosen for the cache.
     """
     with torch.autocast(x.device.type, enabled=False):
-        x, y = full_precision(x), full_precision(y)
+        one = y is x
+        x = full_precision(x)
+        y = x if one else full_precision(y)
         rows = automatic_block_size(len(y), x.device.type) if block_size is None else block_size
         if rows >= len(x):
             return {name: Ratio(part.total.sum(), part.count.sum()) for name, part in block(x, y, 0).items()}

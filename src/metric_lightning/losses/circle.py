@@ -22,6 +22,13 @@ class CircleLoss(PairwiseLoss):
     negative. The cosines must not be far apart by chance: at a large g the first steps are made by a few pairs, so
     start from a pretrained network or a small g.
 
+    Helps:
+        Where positives and negatives are at different stages: the farther a similarity is from its optimum, the
+        faster it moves.
+
+    Collapses:
+        At a large scale a few pairs make the first steps; from a random start lower it.
+
     Args:
         margin: m, > 0; 0.25 for faces and people, 0.4 for fine-grained retrieval in the paper.
         scale: g, > 0; 256 for faces, 128 for people, 80 for fine-grained retrieval in the paper.

@@ -42,6 +42,13 @@ class ContrastiveLoss(PairwiseLoss):
 
     Hadsell et al. 2006. Each unordered pair of a batch is met twice, from either end, which leaves the mean as it is.
 
+    Helps:
+        For verification: distances get an absolute meaning, and one threshold serves all classes.
+
+    Collapses:
+        With many negatives and a small margin positives win: all in one point costs only the negatives' margin.
+        Use `sides`.
+
     Args:
         margin: distance from which a negative pair costs nothing, > 0.
         average: "pairs": one mean over all pairs, as the paper and the reference implementation do (many negatives then

@@ -5,7 +5,7 @@ N anchors, C classes; cos (N, C) cosines between anchors and class weights, y th
 
 from torch import Tensor
 
-from metric_lightning.functional.class_costs import class_costs, own_scores
+from metric_lightning.functional.class_costs import class_costs
 from metric_lightning.losses.base import check_positive
 from metric_lightning.losses.class_weights import CosineClassLoss
 
@@ -24,7 +24,7 @@ def cosface_costs(cosines: Tensor, labels: Tensor, margin: float = 0.35, scale: 
         >>> cosface_costs(torch.tensor([[1.0, 0.5]]), torch.tensor([0]), margin=0.5, scale=1.0)  # a tie
         tensor([0.6931])
     """
-    return class_costs(cosines, labels, own_scores(cosines, labels) - margin, scale)
+    return class_costs(cosines, labels, scale=scale, margin=margin)
 
 
 class CosFaceLoss(CosineClassLoss):
@@ -32,6 +32,12 @@ class CosFaceLoss(CosineClassLoss):
 
     The margin asks each class to keep its distance from all others, which pays with many classes to be told from unseen
     ones. Too large a margin, or too small a scale, leaves a cost that no embedding can satisfy, and training stalls.
+
+    Helps:
+        As ArcFace, with a margin in the cosine itself, which is easier to start with.
+
+    Collapses:
+        Too large a margin or too small a scale leaves a cost that no embedding can satisfy.
 
     Args:
         num_classes: None: from the data.
@@ -44,7 +50,7 @@ class CosFaceLoss(CosineClassLoss):
         >>> loss = CosFaceLoss(num_classes=2, embedding_dim=2, margin=0.5, scale=1.0)
         >>> loss.weight.data = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
         >>> loss(torch.tensor([[2.0, 0.0]]), torch.tensor([0]))  # log(1 + exp(0 - 0.5))
-        tensor(0.4741, grad_fn=<SumBackward0>)
+        tensor(0.4741, grad_fn=<DivBackward0>)
     """
 
     def __init__(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from metric_lightning.losses.base import MetricLoss, check_batch
 from metric_lightning.losses.blocks import full_precision
+from metric_lightning.miners.base import Miner
 from metric_lightning.types import Pairs, Ratio, References
 
 
@@ -30,8 +31,16 @@ class CrossBatchMemory(MetricLoss):
     is saved with the checkpoint, write position included. Memory takes S x (D + 1) x 4 bytes; the inner loss's
     `block_size` bounds the rest.
 
+    Helps:
+        When memory allows small batches only, or classes are so many that a batch holds few positives and
+        negatives.
+
+    Collapses:
+        With remembered embeddings that have gone stale: a high learning rate, or a memory filled in the first
+        steps.
+
     Args:
-        loss: any loss over references; not one with class weights.
+        loss: any loss over references; not one with class weights, nor with the `Angular` miner.
         size: S, the largest number remembered; of a larger batch the last S columns are.
         start_step: training steps before anything is remembered.
 
@@ -55,6 +64,11 @@ class CrossBatchMemory(MetricLoss):
         if loss.learns_classes:
             name = type(loss).__name__
             raise ValueError(f"CrossBatchMemory: {name} compares with class weights, not with references")
+        if not all(part.takes_references for part in loss.modules() if isinstance(part, Miner)):
+            raise ValueError(
+                "CrossBatchMemory: the loss's miner compares within the batch alone; leave out the memory, or take "
+                "another miner"
+            )
         if size < 1:
             raise ValueError(f"CrossBatchMemory: size must be at least 1, got {size}")
         if start_step < 0:

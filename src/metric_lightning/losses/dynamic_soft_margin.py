@@ -3,12 +3,14 @@
 N anchors, M references, T triplets; v (T,) d_ap - d_an, its histogram of B bins over [-r, r].
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
 from metric_lightning.distances import Distance
 from metric_lightning.functional.distances import euclidean_distances
-from metric_lightning.functional.pairs import positive_slots
+from metric_lightning.functional.triplet_bands import triplet_band_sums, triplet_band_values
 from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.base import PairwiseLoss, check_positive
 from metric_lightning.miners.base import TripletMiner
@@ -65,12 +67,19 @@ class DynamicSoftMargin(PairwiseLoss):
 
     The bins are the authors' code's, B points from -r to r; pytorch-metric-learning's n bins are B = n + 1.
 
+    Helps:
+        When no margin is known beforehand: triplets are weighed by where they lie among all so far.
+
+    Collapses:
+        With the hardest triplets of noisy labels; the histogram needs some batches to mean anything.
+
     Args:
         bins: B >= 2.
         momentum: share of the newest batch, in (0, 1].
         reach: r > 0; what lies beyond counts as r.
         distance: default Euclidean between unit vectors, so r = 2.
-        miner: picks triplets, and all of them are listed; None: the closest negative for each positive pair.
+        miner: picks triplets; None: the closest negative for each positive pair. Those of a band (`TripletMargin`) are
+            never listed: two passes over N x M for each of an anchor's positives, in O(N x M) memory.
         relevance: what makes a pair positive; None: equal labels.
 
     Example:
@@ -108,17 +117,37 @@ class DynamicSoftMargin(PairwiseLoss):
         """Return each anchor's share (N,) of the sums."""
         pick = _closest_negatives if self.miner is None else self.miner
         picked = pick(distances.detach(), pairs)
-        listed = _listed(distances.detach(), picked) if isinstance(picked, TripletBand) else picked
-        anchor, positive, negative = listed
+        if isinstance(picked, TripletBand):
+            return {"triplets": self._of_band(distances, picked)}
+        anchor, positive, negative = picked
         values = distances[anchor, positive] - distances[anchor, negative]
-        if self.training and len(values):
-            self._observe(values.detach())
-        costs = cumulative_weights(values.detach(), self.histogram.to(values.dtype), self.reach) * values
+        if self.training:
+            self._observe([values.detach()])
+        costs = self._weights(values.detach()) * values
         zeros = distances.new_zeros(len(distances))
         return {"triplets": Ratio(zeros.index_add(0, anchor, costs), torch.bincount(anchor, minlength=len(zeros)))}
 
-    def _observe(self, values: Tensor) -> None:
-        newest = soft_histogram(values, len(self.histogram), self.reach).to(self.histogram.dtype)
+    def _of_band(self, distances: Tensor, band: TripletBand) -> Ratio:
+        if self.training:
+            self._observe(triplet_band_values(distances.detach(), band))
+        # What is no triplet has a value of -inf and must cost 0.
+        total, _, every = triplet_band_sums(
+            distances, band, lambda v: self._weights(v) * v.clamp_min(-torch.finfo(v.dtype).max), self._weights
+        )
+        return Ratio(total, every)
+
+    def _weights(self, values: Tensor) -> Tensor:
+        return cumulative_weights(values, self.histogram.to(values.dtype), self.reach)
+
+    def _observe(self, parts: Iterable[Tensor]) -> None:
+        """Move the histogram towards that of the values in all parts, if there are any."""
+        newest, number = torch.zeros_like(self.histogram), 0
+        for values in parts:
+            newest += len(values) * soft_histogram(values, len(self.histogram), self.reach).to(newest.dtype)
+            number += len(values)
+        if not number:
+            return
+        newest /= number
         self.histogram.lerp_(newest, torch.where(self.started, self.momentum, 1.0).to(newest.dtype))
         self.started.fill_(True)
 
@@ -131,15 +160,3 @@ def _closest_negatives(distances: Tensor, pairs: Pairs) -> Triplets:
     column = distances.masked_fill(~pairs.negative, torch.inf).argmin(dim=1)
     anchor, positive = (pairs.positive & pairs.negative.any(dim=1, keepdim=True)).nonzero(as_tuple=True)
     return Triplets(anchor, positive, column[anchor])
-
-
-def _listed(distances: Tensor, band: TripletBand) -> Triplets:
-    """List the triplets of a band, one positive of each anchor at a time."""
-    columns, filled = positive_slots(band.pairs.positive)
-    found = [torch.zeros(3, 0, dtype=torch.int64, device=distances.device)]
-    for slot in range(columns.shape[1]):
-        gaps = distances - distances.gather(1, columns[:, slot : slot + 1])
-        chosen = band.pairs.negative & filled[:, slot : slot + 1] & (gaps > band.above) & (gaps <= band.below)
-        anchor, negative = chosen.nonzero(as_tuple=True)
-        found.append(torch.stack([anchor, columns[anchor, slot], negative]))
-    return Triplets(*torch.cat(found, dim=1))

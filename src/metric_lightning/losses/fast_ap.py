@@ -24,6 +24,12 @@ class FastAPLoss(PairwiseLoss):
     as its bins. Cosine distances from 0 to 2 are half the paper's squared Euclidean ones from 0 to 4, which leaves
     all bins as they are. Time grows with L.
 
+    Helps:
+        For ranking: it is average precision, smoothed by a histogram of distances; wants large batches.
+
+    Collapses:
+        In batches with few samples a class the histogram is coarse, and the gradient noise.
+
     Args:
         bins: L, >= 1.
         largest_distance: of two embeddings, > 0; what is farther falls out of the histogram.

@@ -21,6 +21,13 @@ class GeneralisedLiftedStructureLoss(PairwiseLoss):
     exponent, so that unscaled embeddings turn it into the hard one. Anchors count that have a positive and a
     negative. The original, which joins the negatives of both ends of a pair, is `LiftedStructureLoss`.
 
+    Helps:
+        Where all positives and negatives of an anchor shall pull, hard ones most, without a miner.
+
+    Collapses:
+        Its exponents single out the hardest pairs: with wrong labels, or at a high learning rate, as the
+        hardest miners do.
+
     Args:
         margin: m, >= 0.
         distance: default Euclidean.

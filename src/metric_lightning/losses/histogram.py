@@ -22,6 +22,13 @@ class HistogramLoss(PairwiseLoss):
     choose; it knows no single anchor, so that pairs of different anchors are compared with one another, and goes on
     only while the distributions overlap. 0 where there is no positive or no negative pair.
 
+    Helps:
+        When nothing shall be tuned: it has no margin and no scale.
+
+    Collapses:
+        In small batches the histograms are noise; pairs of different anchors are compared, so one scale must
+        serve all classes.
+
     Args:
         bins: L, >= 1, over similarities from -1 to 1; what lies outside counts at the nearest end.
         distance: default cosine; its similarity must be a cosine.

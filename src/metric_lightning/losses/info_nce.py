@@ -26,6 +26,13 @@ class InfoNCELoss(PairwiseLoss):
     `CrossBatchMemory`); at a small T only the hardest negatives count, mislabelled ones among them. An anchor
     without a negative doesn't count.
 
+    Helps:
+        For two views or two towers, each sample against all others; large batches give more to tell apart.
+
+    Collapses:
+        At a very low temperature only the hardest negative counts; at a high one all are pushed alike and
+        little is learned.
+
     Args:
         temperature: T, > 0; 0.07 in MoCo, 0.1 to 0.5 in SimCLR.
         average: "pairs": over positive pairs, so that large classes weigh more; "anchors": every anchor weighs the

@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from metric_lightning.functional.class_costs import class_costs
+from metric_lightning.functional.distances import cosine_distances
 from metric_lightning.functional.slopes import with_slopes
-from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.base import MetricLoss, check_batch, check_positive
 from metric_lightning.losses.blocks import full_precision, sum_over_blocks
 from metric_lightning.losses.class_weights import ClassWeightLoss, random_directions
@@ -26,6 +26,12 @@ class InstanceLoss(ClassWeightLoss):
 
     The authors' later code has no W: each sample of the batch is a class; that is `BatchInstanceLoss`.
 
+    Helps:
+        To start a ranking loss between images and texts, which finds nothing to rank among random embeddings.
+
+    Collapses:
+        Hardly; but with many look-alike instances it pushes apart what belongs together.
+
     Args:
         num_classes: C, the number of instances; None: from the data.
         embedding_dim: None: from the network.
@@ -34,7 +40,7 @@ class InstanceLoss(ClassWeightLoss):
         >>> loss = InstanceLoss(num_classes=2, embedding_dim=2)
         >>> loss.weight.data = torch.eye(2)
         >>> loss(torch.tensor([[1.0, 0.0]]), torch.tensor([0]))  # log(1 + exp(0 - 1))
-        tensor(0.3133, grad_fn=<SumBackward0>)
+        tensor(0.3133, grad_fn=<DivBackward0>)
     """
 
     def __init__(self, num_classes: int | None = None, embedding_dim: int | None = None):
@@ -64,6 +70,13 @@ class BatchInstanceLoss(MetricLoss):
     cos(x, x) is 1, so the cost is log(1 + sum_{z != x} exp(g (cos(x, z) - 1))). An anchor without other columns does
     not count; where pairs are given, neither do columns in neither mask.
 
+    Helps:
+        To begin a ranking loss on pairs of views or of image and text, without weights for each instance.
+
+    Collapses:
+        In small batches there is little to tell apart; samples of one class in a batch are pushed apart all the
+        same.
+
     Args:
         scale: g > 0.
         block_size: rows at a time, see `PairwiseLoss`.
@@ -88,15 +101,11 @@ class BatchInstanceLoss(MetricLoss):
             references = References(embeddings, labels, torch.arange(len(embeddings), device=embeddings.device))
         check_batch(embeddings, labels, references)
         own = references.own
-        with torch.autocast(embeddings.device.type, enabled=False):
-            anchors = unit_rows(full_precision(embeddings))
-            same = references.embeddings is embeddings
-            columns = anchors if same else unit_rows(full_precision(references.embeddings))
 
         def block(x: Tensor, y: Tensor, start: int) -> dict[str, Ratio]:
             part = slice(start, start + len(x))
-            scores = x @ y.T
-            shares = (scores.detach() - 1).mul_(self.scale).exp_()  # no cosine is above 1: nothing overflows
+            distances = cosine_distances(x, y)
+            shares = distances.detach().mul(-self.scale).exp_()  # no cosine is above 1: nothing overflows
             if pairs is not None:
                 others = pairs.positive[part] | pairs.negative[part]
                 shares.masked_fill_(~others, 0)
@@ -106,7 +115,7 @@ class BatchInstanceLoss(MetricLoss):
                     shares.scatter_(1, own[part, None], 0)
                 counted = x.new_full((len(x),), float(len(y) > (own is not None)))
             sums = shares.sum(dim=1)
-            slopes = shares.mul_((self.scale / (1 + sums))[:, None])
-            return {"instances": Ratio(with_slopes(sums.log1p(), slopes, scores), counted)}
+            slopes = shares.div_((1 + sums).div_(-self.scale)[:, None])
+            return {"instances": Ratio(with_slopes(sums.log1p(), slopes, distances), counted)}
 
-        return sum_over_blocks(block, anchors, columns, (), self.block_size)
+        return sum_over_blocks(block, embeddings, references.embeddings, (), self.block_size)

@@ -23,6 +23,12 @@ class IntraPairVarianceLoss(PairwiseLoss):
     point. Bounds that scale a mean suit positive similarities; where k is negative, (1 + f) k lies below it, as in
     popular code.
 
+    Helps:
+        Beside another loss, to make pairs of a kind equally close.
+
+    Collapses:
+        Alone: pairs that are equally close in one point satisfy it. See the picture from the collapsed start.
+
     Args:
         positive_tolerance: e, >= 0.
         negative_tolerance: f, >= 0.

@@ -73,6 +73,12 @@ class LargeMarginSoftmaxLoss(ClassWeightLoss):
     most angles are near pi / 2, where m = 4 asks for the impossible; the paper blends in the plain softmax at first
     (`blend`). Later papers keep the idea and drop the trouble: `CosFaceLoss`, `ArcFaceLoss`.
 
+    Helps:
+        As a classifier whose classes shall be compact; lengths of embeddings and weights take part.
+
+    Collapses:
+        From scratch at m = 4; begin with the plain softmax blended in.
+
     Args:
         num_classes: None: from the data.
         embedding_dim: None: from the network.
@@ -84,7 +90,7 @@ class LargeMarginSoftmaxLoss(ClassWeightLoss):
         >>> loss = LargeMarginSoftmaxLoss(num_classes=2, embedding_dim=2, margin=2)
         >>> loss.weight.data = torch.eye(2)
         >>> loss(torch.tensor([[1.0, 1.0]]), torch.tensor([0]))  # sqrt(2) psi(45 degrees) = 0: log(1 + exp(1 - 0))
-        tensor(1.3133, grad_fn=<SumBackward0>)
+        tensor(1.3133, grad_fn=<DivBackward0>)
     """
 
     def __init__(

@@ -23,6 +23,12 @@ class LiftedStructureLoss(PairwiseLoss):
     that is the paper's sum, d being symmetric there. The mean over ordered pairs equals that over unordered ones. The
     smooth maximum over both ends makes it nervous about outliers; `GeneralisedLiftedStructureLoss` is the gentler form.
 
+    Helps:
+        Where every pair of the batch shall count, each positive against all negatives of both its ends.
+
+    Collapses:
+        With wrong labels or outliers, as the closest negatives outweigh the rest.
+
     Args:
         margin: m, >= 0.
         distance: default Euclidean.

@@ -12,12 +12,13 @@ from metric_lightning.distances import Distance
 from metric_lightning.functional.hinges import hinge_sums
 from metric_lightning.functional.log_sums import positive_values
 from metric_lightning.functional.pairs import row_counts
+from metric_lightning.functional.triplet_bands import triplet_band_counts
 from metric_lightning.losses.averages import check_choice
 from metric_lightning.losses.base import PairwiseLoss, check_positive
 from metric_lightning.losses.class_weights import check_labels
 from metric_lightning.miners.base import Miner
 from metric_lightning.relevance import Relevance
-from metric_lightning.types import Pairs, Ratio, Triplets
+from metric_lightning.types import Pairs, Ratio, TripletBand, Triplets
 
 
 class MarginLoss(PairwiseLoss):
@@ -27,6 +28,12 @@ class MarginLoss(PairwiseLoss):
     classes. Of triplets (the paper's distance-weighted sampling) each gives its two pairs, a pair as often as it is in
     one; without a miner each pair counts once, where popular code counts it once for each triplet it is in. The paper's
     embeddings have length 1: on others choose m and the first b in their units.
+
+    Helps:
+        With distance-weighted mining, and where the boundary between same and different shall be learned.
+
+    Collapses:
+        When the boundary's learning rate is high it runs away before the embedding follows.
 
     Args:
         margin: m, > 0.
@@ -44,7 +51,7 @@ class MarginLoss(PairwiseLoss):
     Example:
         >>> embeddings = torch.tensor([[0.0], [1.5], [0.75]])
         >>> MarginLoss(margin=0.2, boundary=1.2)(embeddings, torch.tensor([0, 0, 1]))  # (2 x 0.5 + 4 x 0.65) / 6
-        tensor(0.6000, grad_fn=<SumBackward0>)
+        tensor(0.6000, grad_fn=<DivBackward0>)
     """
 
     boundary: Tensor | None
@@ -79,6 +86,7 @@ class MarginLoss(PairwiseLoss):
 
     def build(self, num_classes: int | None, embedding_dim: int) -> None:
         """Make one boundary for each class, where that is wanted and not yet done."""
+        super().build(num_classes, embedding_dim)
         if self.boundary is None:
             if num_classes is None:
                 raise ValueError("MarginLoss: boundary_per_class needs num_classes, which the data do not give")
@@ -111,6 +119,8 @@ class MarginLoss(PairwiseLoss):
         mined = pairs if self.miner is None else self.miner(distances.detach(), pairs)
         if isinstance(mined, Triplets):
             total, active, every = self._of_triplets(distances, mined, boundary)
+        elif isinstance(mined, TripletBand):
+            total, active, every = self._of_band(distances, mined, boundary)
         else:
             total, active, every = self._of_pairs(distances, mined, boundary)
         terms = {"pairs": Ratio(total, active if self.average == "active" else every)}
@@ -135,3 +145,10 @@ class MarginLoss(PairwiseLoss):
         active = (far > 0).to(far.dtype) + (near > 0).to(far.dtype)
         total = zeros.index_add(0, anchor, far + near)
         return total, zeros.index_add(0, anchor, active), zeros.index_add(0, anchor, torch.full_like(far, 2))
+
+    def _of_band(self, distances: Tensor, band: TripletBand, boundary: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        # A triplet costs the sum of what its two pairs do, so it is enough to know in how many triplets a pair is.
+        counts = triplet_band_counts(distances.detach(), band)
+        gaps = distances - boundary[:, None]
+        costs = (torch.where(band.pairs.positive, gaps, -gaps) + self.margin).clamp_min(0)
+        return (counts * costs).sum(dim=1), (counts * (costs > 0)).sum(dim=1), counts.sum(dim=1)

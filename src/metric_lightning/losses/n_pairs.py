@@ -23,6 +23,12 @@ class NPairsLoss(PairwiseLoss):
     class are negatives, which uses the batch twice. The dot product is unbounded: without w > 0 the loss can fall
     by growing norms alone.
 
+    Helps:
+        With many classes and two samples of each a batch.
+
+    Collapses:
+        Lengths of embeddings grow without end when nothing regularises them.
+
     Args:
         norm_weight: w, >= 0; Sohn's 3e-3. 0, as in most code: no regulariser.
         one_pair_per_class: take of each class in the batch the first sample as anchor and the next as its positive,
@@ -63,13 +69,17 @@ class NPairsLoss(PairwiseLoss):
         if labels.ndim != 1:
             raise ValueError(f"NPairsLoss: one_pair_per_class needs labels (N,), got shape {tuple(labels.shape)}")
         if references is None:
-            references, (anchors, columns) = References(embeddings, labels), first_two(labels)
+            anchors, columns = first_two(labels)
+            # One look-up, as the gradient of each makes a matrix.
+            x, y = embeddings.index_select(0, torch.cat([anchors, columns])).chunk(2)
+            chosen = References(y, labels[columns])
         else:
             anchors, columns = first_pairs(labels, references)
-        chosen = References(references.embeddings.index_select(0, columns), references.labels[columns])
+            x = embeddings.index_select(0, anchors)
+            chosen = References(references.embeddings.index_select(0, columns), references.labels[columns])
         if pairs is not None:
             pairs = Pairs(pairs.positive[anchors][:, columns], pairs.negative[anchors][:, columns])
-        return super().terms(embeddings.index_select(0, anchors), labels[anchors], chosen, pairs)
+        return super().terms(x, labels[anchors], chosen, pairs)
 
     def block_terms(self, x: Tensor, y: Tensor, labels: Tensor, pairs: Pairs) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums, of the regulariser too."""
@@ -93,9 +103,10 @@ def first_two(labels: Tensor) -> tuple[Tensor, Tensor]:
         (tensor([0, 1]), tensor([2, 4]))
     """
     ordered, order = labels.sort(stable=True)
-    first = ordered.diff(prepend=ordered[:1] - 1) != 0
-    pair = (first[:-1] & ~first[1:]).nonzero()[:, 0]
-    return order[pair], order[pair + 1]
+    again = ordered[1:] == ordered[:-1]
+    second = again.clone()
+    second[1:] &= ~again[:-1]
+    return order[:-1][second], order[1:][second]
 
 
 def first_pairs(labels: Tensor, references: References) -> tuple[Tensor, Tensor]:

@@ -25,6 +25,12 @@ class NCALoss(PairwiseLoss):
     and names that of log p_a as the other choice, which popular code takes, and so do we: p_a has no gradient at
     anchors that are far wrong. Distances of unscaled embeddings saturate the softmax: choose s for them.
 
+    Helps:
+        Where classes have several clusters: one close positive is enough.
+
+    Collapses:
+        With distances large beside the scale each anchor sees one neighbour only, and most gradients vanish.
+
     Args:
         scale: s, > 0.
         objective: "log": -log p_a; "probability": 1 - p_a, the expected leave-one-out error.

@@ -33,6 +33,12 @@ class PartialFCLoss(ShardedClassLoss):
 
     Scores are never kept: they are computed again in the backward pass, some classes at a time, where N x C is large.
 
+    Helps:
+        From some hundred thousand classes on, shared out over ranks.
+
+    Collapses:
+        As ArcFace; with a small sample rate and momentum, weights of classes that were left out drift.
+
     Args:
         num_classes: C; None: from the data.
         embedding_dim: None: from the network.
@@ -46,7 +52,7 @@ class PartialFCLoss(ShardedClassLoss):
         >>> loss = PartialFCLoss(num_classes=2, embedding_dim=2, angle_margin=0.5, scale=1.0)
         >>> loss.weight.data = torch.eye(2)
         >>> loss(torch.tensor([[2.0, 0.0]]), torch.tensor([0]))  # log(1 + exp(0 - cos(0.5)))
-        tensor(0.3477, grad_fn=<SumBackward0>)
+        tensor(0.3477, grad_fn=<DivBackward0>)
     """
 
     step: Tensor

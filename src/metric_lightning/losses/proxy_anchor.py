@@ -46,6 +46,12 @@ class ProxyAnchorLoss(ClassWeightLoss):
 
     A cost belongs to a proxy and takes all samples of the batch, so it is no sum over rows: `row_wise` is False.
 
+    Helps:
+        Fast convergence on many classes with small batches: each proxy sees all samples of the batch.
+
+    Collapses:
+        With a learning rate of the proxies as low as the network's it is slow: raise `loss_lr_scale`.
+
     Args:
         num_classes: None: from the data.
         embedding_dim: None: from the network.
@@ -56,7 +62,7 @@ class ProxyAnchorLoss(ClassWeightLoss):
         >>> loss = ProxyAnchorLoss(num_classes=2, embedding_dim=2, margin=0.0, scale=1.0)
         >>> loss.weight.data = torch.eye(2)
         >>> loss(torch.tensor([[3.0, 0.0]]), torch.tensor([0]))  # log(1 + exp(-1)) / 1 + log(1 + exp(0)) / 2
-        tensor(0.6598, grad_fn=<SumBackward0>)
+        tensor(0.6598, grad_fn=<AddBackward0>)
     """
 
     row_wise = False

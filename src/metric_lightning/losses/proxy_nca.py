@@ -21,6 +21,12 @@ class ProxyNCALoss(CosineClassLoss):
     Proxy-NCA++ has all C proxies in the denominator and T = 1/9: the default. Proxy-NCA leaves the own one out and
     has T = 1: `own_in_denominator: false, temperature: 1.0`.
 
+    Helps:
+        Where sampling of pairs is unwanted: any batches do.
+
+    Collapses:
+        With proxies that learn too slowly all samples gather between them; raise `loss_lr_scale`.
+
     Args:
         num_classes: None: from the data.
         embedding_dim: None: from the network.
@@ -31,7 +37,7 @@ class ProxyNCALoss(CosineClassLoss):
         >>> loss = ProxyNCALoss(num_classes=2, embedding_dim=2, temperature=2.0)
         >>> loss.weight.data = torch.eye(2)
         >>> loss(torch.tensor([[3.0, 0.0]]), torch.tensor([0]))  # distances 0 and 2: log(1 + exp(-2 / 2))
-        tensor(0.3133, grad_fn=<SumBackward0>)
+        tensor(0.3133, grad_fn=<DivBackward0>)
     """
 
     def __init__(

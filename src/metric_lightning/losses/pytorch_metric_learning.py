@@ -27,6 +27,12 @@ class PytorchMetricLearningLoss(MetricLoss):
     `num_classes` and `embedding_size` are filled in from the data and the network where the loss asks for them.
     References go to losses that take them; given pairs go in as their `indices_tuple`.
 
+    Helps:
+        To compare, and to keep what a project uses already.
+
+    Collapses:
+        As the loss that it names.
+
     Args:
         class_path: of the loss: "CircleLoss", or the whole import path of a class of your own.
         init_args: arguments of its constructor. Objects in them (distances, reducers) are written as

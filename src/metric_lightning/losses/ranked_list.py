@@ -23,6 +23,12 @@ class RankedListLoss(PairwiseLoss):
     most losses shrink it to a point. No miner: the bounds choose. Anchors count that have a positive and a negative; a
     side without a violation costs 0. The paper's embeddings have length 1: on others choose b and m in their units.
 
+    Helps:
+        Where a class shall keep its own structure: positives are pulled into a ball, not to a point.
+
+    Collapses:
+        With an inner bound near the outer one there is no place between.
+
     Args:
         margin: m, > 0.
         boundary: b, > m; the paper's is 1.2 with m = 0.4.

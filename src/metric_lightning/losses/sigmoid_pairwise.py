@@ -27,6 +27,13 @@ class SigmoidPairwiseLoss(PairwiseLoss):
     of anchors without a positive. Scale t and bias b are learned, t as its logarithm. The first bias makes "no" the
     likely answer, as most pairs are negative; with b = 0 the first steps undo that imbalance.
 
+    Helps:
+        For two towers on many ranks: every pair counts by itself, no softmax over the batch.
+
+    Collapses:
+        With a bias near 0 at the start, where many negatives drown the positives; begin at about -10, as the
+        paper.
+
     Args:
         scale: the first t, > 0.
         bias: the first b.
@@ -41,7 +48,7 @@ class SigmoidPairwiseLoss(PairwiseLoss):
     Example:
         >>> embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
         >>> SigmoidPairwiseLoss(bias=0.0)(embeddings, torch.tensor([0, 1]))  # log(1 + exp(10 x 0 + 0))
-        tensor(0.6931, grad_fn=<SumBackward0>)
+        tensor(0.6931, grad_fn=<DivBackward0>)
     """
 
     log_scale: Tensor

@@ -25,6 +25,12 @@ class SignalToNoiseContrastiveLoss(PairwiseLoss):
     a common scale. The regulariser draws the mean of each embedding's components to 0, which the derivation assumes. An
     anchor with almost no variance has enormous distances; popular code scales embeddings to length 1 first.
 
+    Helps:
+        Where a sample is compared with itself and noise, at any common scale.
+
+    Collapses:
+        When an anchor's components hardly vary, its distances are enormous; scale embeddings to length 1 first.
+
     Args:
         margin: m, > 0.
         positive_margin: k, >= 0; 0 in the paper.

@@ -22,6 +22,12 @@ class SmoothAPLoss(PairwiseLoss):
     positive. Classes may differ in size. A list-wise loss: it wants large batches, and at a small T the gradient
     vanishes where similarities are far apart. Time grows with the positives of an anchor.
 
+    Helps:
+        For ranking in large batches: average precision itself, smoothed.
+
+    Collapses:
+        At a small temperature where similarities are far apart: the gradient vanishes while the loss stands.
+
     Args:
         temperature: T, > 0.
         count_anchor: whether the anchor itself heads its own list as one more positive, at similarity 1, as in the

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import threshold
 
-from metric_lightning.functional.class_costs import class_costs, own_scores
+from metric_lightning.functional.class_costs import class_costs
 from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.base import check_positive
 from metric_lightning.losses.blocks import full_precision
@@ -31,7 +32,8 @@ def relaxed_similarity(cosines: Tensor, temperature: float = 0.1) -> Tensor:
 class _RelaxedSimilarity(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, cosines: Tensor, temperature: float) -> Tensor:
-        shares = (cosines / temperature).softmax(dim=1)
+        shares = (cosines - cosines.amax(dim=1, keepdim=True)).div_(temperature).exp_()
+        shares.div_(shares.sum(dim=1, keepdim=True))
         similarity = torch.linalg.vecdot(shares, cosines, dim=1)
         ctx.save_for_backward(cosines, shares, similarity)
         ctx.temperature = temperature
@@ -42,8 +44,9 @@ class _RelaxedSimilarity(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Any:
         cosines, shares, similarity = ctx.saved_tensors
         # dS / ds_k = p_k (1 + (s_k - S) / g)
-        slopes = cosines - similarity[:, None]
-        return slopes.div_(ctx.temperature).add_(1).mul_(shares).mul_(gradient[:, None]), None
+        rest = 1 - similarity / ctx.temperature
+        slopes = torch.add(rest[:, None], cosines, alpha=1 / ctx.temperature)
+        return slopes.mul_(shares).mul_(gradient[:, None]), None
 
 
 def center_spread(centers: Tensor) -> Tensor:
@@ -56,10 +59,32 @@ def center_spread(centers: Tensor) -> Tensor:
         >>> center_spread(torch.tensor([[[1.0, 0.0]], [[-1.0, 0.0]]]))
         tensor(1.)
     """
-    number = len(centers)
-    classes = centers.transpose(0, 1)
-    apart = torch.cdist(classes, classes, compute_mode="donot_use_mm_for_euclid_dist")
-    return apart.sum() / max(1, 2 * len(classes) * number * (number - 1))
+    result: Tensor = _CenterSpread.apply(centers)
+    return result
+
+
+class _CenterSpread(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, centers: Tensor) -> Tensor:
+        number = len(centers)
+        classes = centers.transpose(0, 1)
+        squares = torch.baddbmm(classes.new_full((1, 1, 1), 2.0), classes, classes.transpose(1, 2), alpha=-2)
+        # What is below the rounding noise of unit vectors' products has merged, as each center has with itself.
+        apart = threshold(squares, 16 * torch.finfo(squares.dtype).eps, 0.0).sqrt_()
+        pairs = max(1, 2 * classes.shape[0] * number * (number - 1))
+        spread = apart.sum() / pairs
+        # d |w_s - w_t| / d w_s = (w_s - w_t) / |w_s - w_t|, and 0 where they have merged; each pair is there twice.
+        pulls = threshold(apart, 0, torch.inf).reciprocal_()
+        ctx.scale = 2 / pairs
+        slopes = torch.baddbmm(pulls.sum(dim=2, keepdim=True) * classes, pulls, classes, alpha=-1)
+        ctx.save_for_backward(slopes.transpose(0, 1))
+        return spread
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        (slopes,) = ctx.saved_tensors
+        return slopes * (ctx.scale * gradient)
 
 
 class SoftTripleLoss(ClassWeightLoss):
@@ -68,6 +93,12 @@ class SoftTripleLoss(ClassWeightLoss):
     S is `relaxed_similarity`, the spread `center_spread`. Several centers suit classes of several kinds (a car from
     all sides). Costs K times the memory of a proxy loss, and K centers of a class with a handful of samples only take
     them to pieces.
+
+    Helps:
+        Where a class has several kinds of members, each near a centre of its own.
+
+    Collapses:
+        With a handful of samples a class the centres take it to pieces.
 
     Args:
         num_classes: None: from the data.
@@ -82,7 +113,7 @@ class SoftTripleLoss(ClassWeightLoss):
         >>> loss = SoftTripleLoss(num_classes=2, embedding_dim=2, centers=1, margin=0.0, scale=1.0)
         >>> loss.weight.data = torch.eye(2)[None]  # (K, C, D)
         >>> loss(torch.tensor([[3.0, 0.0]]), torch.tensor([0]))  # log(1 + exp(0 - 1))
-        tensor(0.3133, grad_fn=<SumBackward0>)
+        tensor(0.3133, grad_fn=<DivBackward0>)
     """
 
     def __init__(
@@ -120,5 +151,5 @@ class SoftTripleLoss(ClassWeightLoss):
         centers, spread = prepared
         cosines = (unit_rows(embeddings) @ centers.T).unflatten(1, (self.centers, -1))
         similarities = relaxed_similarity(cosines, self.temperature)
-        costs = class_costs(similarities, labels, own_scores(similarities, labels) - self.margin, self.scale)
+        costs = class_costs(similarities, labels, scale=self.scale, margin=self.margin)
         return {"classes": Ratio(costs + spread, torch.ones_like(costs))}

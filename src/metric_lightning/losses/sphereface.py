@@ -24,6 +24,12 @@ class SphereFaceLoss(ClassWeightLoss):
     flat softmax, and training from scratch at m = 4 may not start; the authors' code blends in the plain softmax
     (`blend`).
 
+    Helps:
+        As large-margin softmax, with angles alone between classes.
+
+    Collapses:
+        From scratch at m = 4 it may not start; begin with the plain softmax blended in (`blend`).
+
     Args:
         num_classes: None: from the data.
         embedding_dim: None: from the network.
@@ -35,7 +41,7 @@ class SphereFaceLoss(ClassWeightLoss):
         >>> loss = SphereFaceLoss(num_classes=2, embedding_dim=2, margin=2)
         >>> loss.weight.data = 5 * torch.eye(2)
         >>> loss(torch.tensor([[1.0, 1.0]]), torch.tensor([0]))  # sqrt(2) psi(45 degrees) = 0: log(1 + exp(1 - 0))
-        tensor(1.3133, grad_fn=<SumBackward0>)
+        tensor(1.3133, grad_fn=<DivBackward0>)
     """
 
     def __init__(

@@ -26,6 +26,12 @@ class SupervisedContrastiveLoss(PairwiseLoss):
     another in the
     denominator: the loss is never 0 where there are two, and pulls classes together to points.
 
+    Helps:
+        In large batches with several samples a class; robust, and no miner is needed.
+
+    Collapses:
+        Classes are pulled to points, which costs structure within them; at a low temperature noise leads.
+
     Args:
         temperature: T, > 0.
         logarithm: "each": L_out; "mean": L_in, -log [1/|P| sum_p exp(s_ap / T) / sum_j exp(s_aj / T)].

@@ -21,6 +21,12 @@ class ThresholdConsistentMarginLoss(PairwiseLoss):
     fits all classes, which verification needs. Each mean is over its hard pairs in the batch, so that few of them weigh
     much; alone it stops as soon as the bounds are met.
 
+    Helps:
+        Beside another loss, when one threshold must serve all classes.
+
+    Collapses:
+        Alone it stops as soon as its bounds are met.
+
     Args:
         positive_margin: k.
         negative_margin: m.

@@ -63,6 +63,12 @@ class TripletMarginLoss(_TripletLoss):
     All triplets (miner None) cost about as much as the distances: see `functional.triplets`. FaceNet squares the
     distances (`distance: SquaredEuclideanDistance`), Hermans et al. 2017 advise not to, the default here.
 
+    Helps:
+        When only the order of distances matters; all triplets without a miner are a safe beginning.
+
+    Collapses:
+        With the hardest negatives from a random start: all in one point, the loss at the margin.
+
     Args:
         margin: m, >= 0, in the units of the distance.
         average: "all": mean over all triplets, the ones that cost nothing included; "active": over those that cost
@@ -111,6 +117,12 @@ class TripletSoftMarginLoss(_TripletLoss):
 
     Hermans, Beyer, Leibe 2017, In defense of the triplet loss: no margin to choose, and satisfied triplets go on
     pulling, ever more gently. At log 2 = 0.693 the distances say nothing: that is where a collapsed network sits.
+
+    Helps:
+        With batch-hard mining, where a hard margin collapses more often; there is no margin to choose.
+
+    Collapses:
+        With the hardest negatives at a high learning rate: all in one point, the loss at log 2 = 0.693.
 
     Args:
         distance: default Euclidean.

@@ -47,6 +47,12 @@ class TupletMarginLoss(PairwiseLoss):
     classes from being squeezed where they vary. At the default scale almost only the hardest negative counts. The
     paper adds the intra-pair variance, here `IntraPairVarianceLoss`. An anchor without a negative doesn't count.
 
+    Helps:
+        One positive against all negatives at once, with slack for classes that vary.
+
+    Collapses:
+        At the default scale almost only the hardest negative counts: as hardest mining with wrong labels.
+
     Args:
         margin: b in degrees, >= 0; 5.73 (0.1 radians) as popular code has it.
         scale: s, > 0.

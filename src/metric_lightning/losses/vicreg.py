@@ -47,6 +47,13 @@ class VICRegLoss(MetricLoss):
 
     The paper's pseudo-code is followed; the authors' code halves v: `variance_weight: 12.5` is the same.
 
+    Helps:
+        Without negatives and without classes, on two views of each sample.
+
+    Collapses:
+        Without its variance term all views fall into one point; with small batches the covariance is mostly
+        noise.
+
     Args:
         invariance_weight: l >= 0.
         variance_weight: u >= 0.

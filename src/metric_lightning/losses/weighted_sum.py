@@ -16,6 +16,12 @@ class WeightedSum(MetricLoss):
 
     It is row-wise where all its losses are.
 
+    Helps:
+        To join a loss that places classes with one that ranks samples.
+
+    Collapses:
+        When the parts differ in size one drowns the others: look at the parts first.
+
     Args:
         losses: at least one.
         weights: one for each loss, >= 0; None: 1 each.

@@ -14,6 +14,7 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from metric_lightning.distances import Distance
 from metric_lightning.parts import Part
 
 
@@ -61,8 +62,11 @@ class EmbeddingMetric(Part, Metric, ABC):
     gallery_indices: list[Tensor]
     gallery_groups: list[Tensor]
 
+    _loss_distance: tuple[Distance | None]
+
     def __init__(self) -> None:
         super().__init__(dist_sync_fn=gather_parts)
+        self._loss_distance = (None,)
         for side in ("", "gallery_"):
             for name in EmbeddedSet._fields:
                 self.add_state(side + name, default=[], dist_reduce_fx="cat")
@@ -76,6 +80,13 @@ class EmbeddingMetric(Part, Metric, ABC):
             gallery: the samples that they may be compared with, the training set usually. A metric
                 that can't do without one returns no figure when it is None.
         """
+
+    def take_distance(self, distance: Distance | None) -> None:
+        """Take note of the distance of the module's loss, for metrics that judge by it (`distance: loss`).
+
+        The module calls it. The distance stays the loss's: its parameters are no state of the metric.
+        """
+        self._loss_distance = (distance,)  # not as an attribute of its own: it would be registered
 
     def fit(self, queries: EmbeddedSet) -> None:
         """Choose what is to be chosen on validation data, a threshold say; mostly nothing."""

@@ -4,15 +4,16 @@ import torch
 from torch import Tensor
 
 from metric_lightning.functional.few_shot import (
+    Episodes,
     accuracy_of_scores,
     draw_episodes,
     estimate,
     nearest_neighbour_scores,
     prototype_scores,
 )
-from metric_lightning.functional.pair_distances import TrueDistance
 from metric_lightning.functional.scores import check_finite, unit_rows
 from metric_lightning.metrics.base import EmbeddedSet, EmbeddingMetric
+from metric_lightning.metrics.judging import JudgingDistance, check_judging, learned, table_of_distances
 
 EPISODES_AT_A_TIME = 50
 
@@ -35,7 +36,9 @@ class FewShotAccuracy(EmbeddingMetric):
         queries: samples a class to tell.
         episodes: number of episodes.
         seed: of the draw.
-        distance: "euclidean", or "cosine" (Euclidean between embeddings of length 1).
+        distance: "euclidean", "cosine" (Euclidean between embeddings of length 1), or "loss": the distance of the
+            module's loss, a learned pair score say; it judges pairs of samples, so of the rules only "nearest" is
+            given.
 
     Raises:
         ValueError: a number less than 1, labels (n, C), or embeddings that aren't finite.
@@ -53,16 +56,14 @@ class FewShotAccuracy(EmbeddingMetric):
         queries: int = 15,
         episodes: int = 600,
         seed: int = 0,
-        distance: TrueDistance = "euclidean",
+        distance: JudgingDistance = "euclidean",
     ) -> None:
         super().__init__()
         for name, value in (("ways", ways), ("shots", shots), ("queries", queries), ("episodes", episodes)):
             if value < 1:
                 raise ValueError(f"{name}={value} must be at least 1")
-        if distance not in ("euclidean", "cosine"):
-            raise ValueError(f"distance={distance!r} must be 'euclidean' or 'cosine'")
         self.ways, self.shots, self.queries, self.episodes, self.seed = ways, shots, queries, episodes, seed
-        self.distance: TrueDistance = distance
+        self.distance = check_judging(distance)
 
     def evaluate(self, queries: EmbeddedSet, gallery: EmbeddedSet | None = None) -> dict[str, float]:
         """Return accuracy and interval of both rules; a gallery isn't looked at."""
@@ -81,9 +82,12 @@ class FewShotAccuracy(EmbeddingMetric):
         if self.distance == "cosine":
             embeddings = unit_rows(embeddings)
         large = torch.unique(samples.labels, return_counts=True)[1] >= self.shots + self.queries
+        rules = ("nearest",) if self.distance == "loss" else ("nearest", "prototype")
         if int(large.sum()) < self.ways:
-            return {rule: torch.empty(0, dtype=torch.float64) for rule in ("nearest", "prototype")}
+            return {rule: torch.empty(0, dtype=torch.float64) for rule in rules}
         drawn = draw_episodes(samples.labels, self.episodes, self.ways, self.shots, self.queries, self.seed)
+        if self.distance == "loss":
+            return {"nearest": self._by_pairs(embeddings, drawn)}
         values: dict[str, list[Tensor]] = {"nearest": [], "prototype": []}
         right = torch.arange(self.ways, device=embeddings.device).repeat_interleave(self.queries)
         for support, told in zip(*(positions.split(EPISODES_AT_A_TIME) for positions in drawn), strict=True):
@@ -92,3 +96,12 @@ class FewShotAccuracy(EmbeddingMetric):
                 hits = accuracy_of_scores(scores(known, asked), right.expand(len(support), -1))
                 values[rule].append(hits.mean(1))
         return {rule: torch.cat(parts) for rule, parts in values.items()}
+
+    def _by_pairs(self, embeddings: Tensor, drawn: Episodes) -> Tensor:
+        """(E,) the accuracy of each episode by the least distance of a query to a sample of each class."""
+        distance, right = learned(*self._loss_distance), torch.arange(self.ways).repeat_interleave(self.queries)
+        values = []
+        for support, told in zip(*drawn, strict=True):
+            found = table_of_distances(distance, embeddings[told.flatten()], embeddings[support.flatten()])
+            values.append(accuracy_of_scores(-found.unflatten(1, support.shape).amin(2), right).mean())
+        return torch.stack(values)

@@ -1,11 +1,12 @@
 """Accuracy of fixed one-shot trials that are the test set of a run."""
 
+import torch
 from torch import Tensor
 
 from metric_lightning.functional.few_shot import accuracy_of_scores, estimate, nearest_neighbour_scores
-from metric_lightning.functional.pair_distances import TrueDistance
 from metric_lightning.functional.scores import check_finite, unit_rows
 from metric_lightning.metrics.base import EmbeddedSet, EmbeddingMetric
+from metric_lightning.metrics.judging import JudgingDistance, check_judging, learned, table_of_distances
 
 
 class OneShotTrials(EmbeddingMetric):
@@ -22,7 +23,7 @@ class OneShotTrials(EmbeddingMetric):
 
     Args:
         ways: classes a run, and trials a run.
-        distance: "euclidean" or "cosine".
+        distance: "euclidean", "cosine", or "loss": the distance of the module's loss, a learned pair score say.
 
     Raises:
         ValueError: an argument outside its range, or embeddings that aren't finite.
@@ -32,7 +33,6 @@ class OneShotTrials(EmbeddingMetric):
         2015).
 
     Example:
-        >>> import torch
         >>> points = torch.tensor([[0.0], [1.0], [0.9], [0.2]])
         >>> run = EmbeddedSet(points, torch.tensor([3, 4, 4, 3]), torch.arange(4))
         >>> OneShotTrials(ways=2).evaluate(run)
@@ -41,14 +41,12 @@ class OneShotTrials(EmbeddingMetric):
         {}
     """
 
-    def __init__(self, ways: int = 20, distance: TrueDistance = "euclidean") -> None:
+    def __init__(self, ways: int = 20, distance: JudgingDistance = "euclidean") -> None:
         super().__init__()
         if ways < 2:
             raise ValueError(f"ways={ways} must be at least 2")
-        if distance not in ("euclidean", "cosine"):
-            raise ValueError(f"distance={distance!r} must be 'euclidean' or 'cosine'")
         self.ways = ways
-        self.distance: TrueDistance = distance
+        self.distance = check_judging(distance)
 
     def evaluate(self, queries: EmbeddedSet, gallery: EmbeddedSet | None = None) -> dict[str, float]:
         """Return accuracy and interval; {} for a set that holds no trials. A gallery isn't looked at."""
@@ -59,9 +57,16 @@ class OneShotTrials(EmbeddingMetric):
         if self.distance == "cosine":
             embeddings = unit_rows(embeddings)
         known, told = embeddings.unflatten(0, (-1, 2, self.ways)).unbind(1)
-        hits = accuracy_of_scores(nearest_neighbour_scores(known[:, :, None], told), classes)
+        hits = accuracy_of_scores(self._scores(known, told), classes)
         mean, interval = estimate(hits.flatten())
         return {"one_shot_accuracy": mean, "one_shot_accuracy_interval": interval}
+
+    def _scores(self, known: Tensor, told: Tensor) -> Tensor:
+        """(R, T, W), larger is closer, of known (R, W, D) and told (R, T, D)."""
+        if self.distance != "loss":
+            return nearest_neighbour_scores(known[:, :, None], told)
+        distance = learned(*self._loss_distance)
+        return -torch.stack([table_of_distances(distance, *run) for run in zip(told, known, strict=True)])
 
     def _classes(self, labels: Tensor) -> Tensor | None:
         """(R, T) the place of each trial's class in its run; None where the labels (n,) aren't those of trials."""

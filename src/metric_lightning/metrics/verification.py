@@ -1,11 +1,16 @@
 """Verification metrics of an embedded set."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from metric_lightning.functional.pair_distances import TrueDistance, count_all_pairs, pair_distances
+from metric_lightning.functional.class_bootstrap import JudgedPairs, class_intervals
+from metric_lightning.functional.pair_distances import MOST_EXACT_PAIRS, count_all_pairs, pair_distances
+from metric_lightning.functional.scores import unit_rows
 from metric_lightning.functional.verification import (
     PairCounts,
     accuracy,
@@ -17,8 +22,11 @@ from metric_lightning.functional.verification import (
 )
 from metric_lightning.metrics.base import EmbeddedSet, EmbeddingMetric
 from metric_lightning.metrics.calibration import Calibration, Method, calibration_from, fit_calibration
+from metric_lightning.metrics.judging import JudgingDistance, all_pairs, check_judging, learned, listed_distances
 from metric_lightning.metrics.pair_list import PairList, read_pairs
 from metric_lightning.parts import describe
+
+_MOST_RESAMPLED = 4096
 
 
 class VerificationMetrics(EmbeddingMetric):
@@ -37,11 +45,16 @@ class VerificationMetrics(EmbeddingMetric):
 
     Args:
         false_accept_rates: the FARs at which TAR is given.
-        distance: "euclidean" or "cosine".
+        distance: "euclidean", "cosine", or "loss": the distance of the module's loss, a learned pair score say.
         bins: distances are counted in that many bins, in bounded memory; None for exact figures in O(pairs) memory.
+            With `distance="loss"`, whose range isn't known, figures are exact whatever is given.
             See `functional.pair_distances.count_all_pairs` for what bins cost in precision.
         pairs_file: a list of pairs to judge instead of all. Always exact.
         calibration: "platt" or "isotonic", how the probability is fitted.
+        replicates: resample the classes so often, and give the ends of the 95% interval of every ROC-AUC, EER and TAR
+        as
+            `<figure>_low` and `<figure>_high` (see `functional.class_bootstrap`); 0: none. For all pairs of a set of at
+            most 4,096 samples with one label each, a second for 500,000 pairs and 20 replicates.
         balanced: accuracy, threshold and probability weigh same and different pairs alike. Among all pairs of a set
             the different ones are so many that plain accuracy would be high for answering "different" always.
 
@@ -50,7 +63,6 @@ class VerificationMetrics(EmbeddingMetric):
         the set.
 
     Example:
-        >>> import torch
         >>> line = EmbeddedSet(torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([0, 0, 1]), torch.arange(3))
         >>> metric = VerificationMetrics(false_accept_rates=(0.1,))
         >>> metric.fit(line)
@@ -63,23 +75,27 @@ class VerificationMetrics(EmbeddingMetric):
     def __init__(
         self,
         false_accept_rates: tuple[float, ...] = (0.1, 0.01, 0.001),
-        distance: TrueDistance = "euclidean",
+        distance: JudgingDistance = "euclidean",
         bins: int | None = 2**20,
         pairs_file: str | None = None,
         calibration: Method = "platt",
         balanced: bool = True,
+        replicates: int = 0,
     ) -> None:
         super().__init__()
         if any(not 0 <= far <= 1 for far in false_accept_rates):
             raise ValueError(f"false_accept_rates={tuple(false_accept_rates)} must lie in [0, 1]")
-        if distance not in ("euclidean", "cosine"):
-            raise ValueError(f"distance={distance!r} must be 'euclidean' or 'cosine'")
         if bins is not None and bins < 1:
             raise ValueError(f"bins={bins} must be at least 1, or None")
         if calibration not in ("platt", "isotonic"):
             raise ValueError(f"calibration={calibration!r} must be 'platt' or 'isotonic'")
+        if replicates < 0 or replicates == 1 or (replicates and pairs_file is not None):
+            raise ValueError(
+                f"replicates={replicates} must be 0 or at least 2, and 0 with a pairs_file, whose pairs have no classes"
+            )
+        self.replicates = replicates
         self.false_accept_rates = tuple(false_accept_rates)
-        self.distance: TrueDistance = distance
+        self.distance = check_judging(distance)
         self.bins, self.balanced = bins, balanced
         self.method: Method = calibration
         self.calibration: Calibration | None = None
@@ -94,9 +110,9 @@ class VerificationMetrics(EmbeddingMetric):
     def evaluate(self, queries: EmbeddedSet, gallery: EmbeddedSet | None = None) -> dict[str, float]:
         """Return the figures of the set's pairs; a gallery isn't looked at."""
         counts = self._counts(queries)
-        figures = {"roc_auc": roc_auc(counts), "equal_error_rate": equal_error_rate(counts)}
-        for far in self.false_accept_rates:
-            figures[f"tar_at_far_{far:g}".replace(".", "_")] = true_accept_rate(counts, far)
+        figures = {name: figure(counts) for name, figure in self._judged_by().items()}
+        if self.replicates:
+            figures |= self._intervals(queries)
         if self.pairs is not None and self.pairs.folds is not None:
             found = fold_accuracy(self._listed(queries, self.pairs), self.pairs.same, self.pairs.folds)
             figures |= {"fold_accuracy": found.mean, "fold_accuracy_standard_error": found.standard_error}
@@ -105,9 +121,51 @@ class VerificationMetrics(EmbeddingMetric):
         return figures
 
     def _counts(self, samples: EmbeddedSet) -> PairCounts:
-        if self.pairs is None:
+        if self.pairs is not None:
+            return count_pairs(self._listed(samples, self.pairs), self.pairs.same)
+        if self.distance != "loss":
             return count_all_pairs(samples.embeddings, samples.labels, self.distance, self.bins)
-        return count_pairs(self._listed(samples, self.pairs), self.pairs.same)
+        n_pairs = len(samples.labels) * (len(samples.labels) - 1) // 2
+        if n_pairs > MOST_EXACT_PAIRS:
+            raise ValueError(
+                f"{len(samples.labels)} samples have {n_pairs} pairs, too many to judge by the loss's distance (at "
+                f"most {MOST_EXACT_PAIRS}); give a pairs_file"
+            )
+        found = list(all_pairs(learned(*self._loss_distance), samples.embeddings, samples.labels))
+        distances, same = (torch.cat(values) for values in zip(*found, strict=True)) if found else (torch.empty(0),) * 2
+        return count_pairs(distances, same.bool())
+
+    def _judged_by(self) -> dict[str, Callable[[PairCounts], float]]:
+        named: dict[str, Callable[[PairCounts], float]] = {"roc_auc": roc_auc, "equal_error_rate": equal_error_rate}
+        for far in self.false_accept_rates:
+            named[f"tar_at_far_{far:g}".replace(".", "_")] = partial(true_accept_rate, far=far)
+        return named
+
+    def _intervals(self, samples: EmbeddedSet) -> dict[str, float]:
+        if samples.labels.ndim != 1 or len(samples.labels) > _MOST_RESAMPLED:
+            raise ValueError(
+                f"replicates={self.replicates} resamples classes of at most {_MOST_RESAMPLED} samples with one label "
+                f"each, got labels {tuple(samples.labels.shape)}; leave replicates out"
+            )
+        first, second = torch.triu_indices(len(samples.labels), len(samples.labels), 1)
+        classes = torch.unique(samples.labels, return_inverse=True)[1]
+        if self.distance == "loss":
+            found = [part[0] for part in all_pairs(learned(*self._loss_distance), samples.embeddings, samples.labels)]
+            distances = torch.cat(found) if found else torch.empty(0)
+        else:
+            points = (
+                unit_rows(samples.embeddings.double()) if self.distance == "cosine" else samples.embeddings.double()
+            )
+            distances = torch.nn.functional.pdist(points) if len(points) > 1 else torch.empty(0)
+        pairs = JudgedPairs(distances, classes[first], classes[second])
+        ends = class_intervals(pairs, self._judged_by(), self.replicates)
+        return {f"{name}_{end}": getattr(ends[name], end) for name in ends for end in ("low", "high")}
+
+    def distances(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the distances (n,) that this metric judges by, of embeddings first (n, D) to second (n, D)."""
+        if self.distance == "loss":
+            return listed_distances(learned(*self._loss_distance), first, second)
+        return pair_distances(first, second, self.distance).cpu()
 
     def _listed(self, samples: EmbeddedSet, pairs: PairList) -> Tensor:
         """(n,) distances of the listed pairs, whose samples are known by their indices."""
@@ -118,7 +176,7 @@ class VerificationMetrics(EmbeddingMetric):
                 f"the list of pairs names {len(missing)} samples that aren't in the set, {missing[0]} first"
             )
         first, second = (samples.embeddings[[place[i] for i in side]] for side in (pairs.first, pairs.second))
-        return pair_distances(first, second, self.distance).cpu()
+        return self.distances(first, second)
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return what `fit` has found, as plain data."""

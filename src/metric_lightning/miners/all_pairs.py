@@ -9,7 +9,14 @@ from metric_lightning.types import Pairs
 
 
 class AllPairs(PairMiner):
-    """Every pair of the batch: the same as no miner, for a YAML that wants to say so."""
+    """Every pair of the batch: the same as no miner, for a YAML that wants to say so.
+
+    Helps:
+        To say in a YAML that nothing is left out.
+
+    Collapses:
+        Hardly; satisfied pairs thin out the mean.
+    """
 
     def forward(self, distances: Tensor, pairs: Pairs) -> Pairs:
         """Return the pairs as they are."""
@@ -22,6 +29,12 @@ class RandomNegativePairs(PairMiner):
     An anchor with fewer negatives than positives keeps all. The reference implementation draws over the whole batch;
     over each anchor the expectation is the same on balanced batches, and the draw does not depend on the number of
     ranks.
+
+    Helps:
+        To balance positives and negatives, as the reference implementation does.
+
+    Collapses:
+        Hardly; once classes lie apart most draws cost nothing and learning slows down.
 
     Args:
         seed: of the draws; each training step draws anew.

@@ -15,7 +15,14 @@ class Angular(TripletMiner):
     The angle that Wang et al. 2017, Deep metric learning with angular loss, push down: unlike a margin it does not
     depend on scale. Popular code returns all such triplets, which grow with the cube of the batch; here each positive
     pair has one. |n - c| comes from the three distances of the triplet, so these must be Euclidean and the batch its
-    own reference set; the choice needs rows other than the anchor's own (`row_wise` is False).
+    own reference set: `CrossBatchMemory`, whose columns have no distances to each other, refuses it (and takes the
+    `AngularLoss`). The choice needs rows other than the anchor's own (`row_wise` is False).
+
+    Helps:
+        With losses on triplets whose scale is not known: the angle has none.
+
+    Collapses:
+        When the angle is so wide that few triplets are left, or embeddings are no Euclidean ones.
 
     Args:
         angle: in degrees, above 0 and below 90; 20 is small enough to keep most triplets of an untrained network.
@@ -23,6 +30,7 @@ class Angular(TripletMiner):
     """
 
     row_wise = False
+    takes_references = False
 
     def __init__(self, angle: float = 20.0, seed: int = 0):
         super().__init__()
@@ -47,6 +55,6 @@ class Angular(TripletMiner):
             side = distances[anchor, positive][:, None].square()
             # The median of a triangle: |n - c|^2 = (|n - a|^2 + |n - p|^2) / 2 - |a - p|^2 / 4.
             median = (look(distances, anchor).square() + look(distances, positive).square()) / 2 - side / 4
-            return side > slope * median
+            return (side > slope * median) & look(pairs.negative, anchor)
 
         return draw_fitting(pairs, ready_keys(self.random, pairs), fits)

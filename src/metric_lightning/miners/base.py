@@ -22,6 +22,8 @@ class Miner(Part, nn.Module, ABC):
     """
 
     row_wise: ClassVar[bool] = True
+    takes_references: ClassVar[bool] = True
+    """Whether columns may be other than the batch; where not, `CrossBatchMemory` refuses the miner."""
 
     def keys(self, anchors: Tensor) -> Tensor | None:
         """Return the random keys (N,) of the anchors numbered `anchors` (N,) for one step; None: nothing is random."""

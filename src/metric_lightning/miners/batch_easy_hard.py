@@ -20,6 +20,12 @@ class BatchEasyHard(TripletMiner):
     triplet mining: the easiest positive lets a class keep several modes, and helps where classes vary much within;
     with the hardest positive and negative this is `BatchHard`.
 
+    Helps:
+        With an easy positive, where a class has several kinds of members that need not meet.
+
+    Collapses:
+        With the hardest positive and negative it is batch-hard, and collapses as that does.
+
     Args:
         positive: which positive.
         negative: which negative; at most one of the two is "semi-hard", which is relative to the other.

@@ -9,7 +9,14 @@ from metric_lightning.types import Pairs, Triplets
 
 
 class BatchHard(TripletMiner):
-    """One triplet for each anchor that has a positive and a negative: its farthest positive, its closest negative."""
+    """One triplet for each anchor that has a positive and a negative: its farthest positive, its closest negative.
+
+    Helps:
+        With the soft margin, or from a network that already tells something: every triplet teaches.
+
+    Collapses:
+        From a random start with a hard margin, and on wrong labels, which are the hardest there are.
+    """
 
     def forward(self, distances: Tensor, pairs: Pairs) -> Triplets:
         """Return at most one triplet for each anchor."""

@@ -20,6 +20,13 @@ class DistanceWeighted(TripletMiner):
     draw spreads over all distances; those from `limit` on, which cost nothing in the paper's margin loss, have none.
     For Euclidean distances of embeddings of length 1. Anchors without a negative below `limit` give no triplet.
 
+    Helps:
+        With `MarginLoss` on unit embeddings of many dimensions, where random negatives are all equally far.
+
+    Collapses:
+        With no negative nearer than `limit` an anchor gives nothing; distances other than Euclidean on the
+        sphere.
+
     Args:
         cutoff: distances below count as this one, which bounds the weight of the nearest; above 0.
         limit: distance from which a negative is not drawn; above `cutoff`, at most 2.

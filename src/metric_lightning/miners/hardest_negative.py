@@ -13,6 +13,12 @@ class HardestNegative(MarginMiner):
     Known to collapse from a random start (all embeddings in one point, the loss at the margin): `RandomHardNegative`
     and `SemiHardNegative` do not.
 
+    Helps:
+        From a network that already tells something apart, to polish it.
+
+    Collapses:
+        From a random start: all embeddings in one point, the loss at the margin.
+
     Args:
         margin: a triplet costs something where d_ap - d_an + margin > 0; None: the loss's own.
     """

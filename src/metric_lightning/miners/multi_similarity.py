@@ -14,6 +14,12 @@ class MultiSimilarity(PairMiner):
     with `CosineDistance` e is the paper's. An anchor without a positive, or without a negative, gives no pairs. Once
     all classes lie apart by e nothing is left, which is as it should be.
 
+    Helps:
+        Before a pairwise loss with weights of its own: pairs are kept that are hard beside the anchor's others.
+
+    Collapses:
+        With a large epsilon it keeps all; with wrong labels a small one keeps those.
+
     Args:
         epsilon: e, in the units of the distance; larger keeps more.
 

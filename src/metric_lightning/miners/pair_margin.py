@@ -13,6 +13,12 @@ class PairMargin(PairMiner):
     pairs that still have to move. The bounds are in the units of the distance: on a network whose distances are all
     beyond `negative_margin` nothing is left to learn from.
 
+    Helps:
+        To average over the pairs that still have to move.
+
+    Collapses:
+        When distances are all beyond the bound for negatives nothing is left to learn from.
+
     Args:
         positive_margin: distance up to which a positive pair is near enough.
         negative_margin: distance from which a negative pair is far enough.

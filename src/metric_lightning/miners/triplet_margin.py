@@ -16,8 +16,14 @@ class TripletMargin(MarginMiner):
 
     "all": d_an - d_ap <= m, all that violate the margin; "hard": d_an <= d_ap; "semi-hard": d_ap < d_an <= d_ap + m;
     "easy": d_an > d_ap + m, for `TripletSoftMarginLoss` or a loss with a larger margin of its own. The names are those
-    of FaceNet (Schroff et al. 2015). "hard" alone tends to collapse. Only the triplet losses take it; what draws one
-    negative for each positive pair, `SemiHardNegative` and `RandomHardNegative`, any loss over triplets does.
+    of FaceNet (Schroff et al. 2015). "hard" alone tends to collapse. `SemiHardNegative` and `RandomHardNegative` draw
+    one such negative for each positive pair instead.
+
+    Helps:
+        For exact sums over all triplets of a kind, without listing them.
+
+    Collapses:
+        With kind `hard` alone from a random start.
 
     Args:
         kind: which triplets.

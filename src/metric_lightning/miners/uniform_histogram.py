@@ -16,6 +16,12 @@ class UniformHistogram(PairMiner):
     without replacement, all where it has fewer. Rare distances, most of what is worth learning, so weigh as much as the
     many in the middle. The bins are those of the whole batch (`row_wise` is False).
 
+    Helps:
+        Where rare distances shall weigh as much as the many in the middle.
+
+    Collapses:
+        In small batches, where most bins are empty.
+
     Args:
         bins: how many, for each side.
         positives_per_bin: at least 1.

@@ -5,5 +5,13 @@ from metric_lightning.modules.classification import ClassificationModule
 from metric_lightning.modules.embedding import EmbeddingModule
 from metric_lightning.modules.siamese import SiameseModule
 from metric_lightning.modules.triplet import TripletModule
+from metric_lightning.modules.two_tower import TwoTowerModule
 
-__all__ = ["ClassificationModule", "EmbeddingModule", "MetricModule", "SiameseModule", "TripletModule"]
+__all__ = [
+    "ClassificationModule",
+    "EmbeddingModule",
+    "MetricModule",
+    "SiameseModule",
+    "TripletModule",
+    "TwoTowerModule",
+]

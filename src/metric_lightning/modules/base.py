@@ -1,6 +1,7 @@
 """What all modules share: one network, one loss, an optimizer, and an evaluation that is the same for every method."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -8,19 +9,38 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import move_data_to_device
+from lightning.pytorch.utilities.model_helpers import _restricted_classmethod
 from torch import Tensor, nn
+from typing_extensions import Self
 
+from metric_lightning.data.data_module import MetricDataModule
+from metric_lightning.distances import Distance
 from metric_lightning.losses.base import MetricLoss
 from metric_lightning.metrics import EmbeddedSet, EmbeddingMetric, KNNAccuracy, RetrievalMetrics
 from metric_lightning.modules.chunks import embed_in_chunks
 from metric_lightning.modules.collect import Collector
+from metric_lightning.modules.gather import lost_ranks_told_apart
 from metric_lightning.modules.hyperparameters import described_arguments, given_by_cli
+from metric_lightning.modules.model_parallel import spread
 from metric_lightning.modules.random_state import RandomState, random_states_of_ranks, restore_random_state
-from metric_lightning.modules.shards import not_averaged, put_together, share_out, take_share
+from metric_lightning.modules.shards import (
+    clip_by_whole_norm,
+    is_shared_out,
+    not_averaged,
+    put_together,
+    share_out,
+    take_share,
+)
+from metric_lightning.modules.shipping_record import KEY as SHIPPING_RECORD
+from metric_lightning.modules.shipping_record import shipping_record
 from metric_lightning.modules.statistics import batch_statistics
 from metric_lightning.networks.base import EmbeddingNetwork
+from metric_lightning.networks.pretraining import skip_pretrained_weights
 from metric_lightning.parts import Part
+from metric_lightning.types import InputShape
 
+# A checkpoint's key: class_names by label, num_classes of the training part, and how evaluation prepares pictures.
+DATA = "metric_lightning_data"
 _RANDOM_STATES = "metric_lightning_random_states"
 
 
@@ -44,6 +64,8 @@ class MetricModule(Part, LightningModule, ABC):
         metrics: what to evaluate; None: `RetrievalMetrics()` and `KNNAccuracy()`.
         embed_chunk_size: the network takes a training batch in chunks of so many inputs and computes activations again
             in the backward pass (see `modules.chunks`); None: the whole batch at once.
+        compile_network: train the network compiled by `torch.compile`; the weights' names stay as they are.
+        channels_last: keep images and weights in memory with their channels last, which some devices are faster with.
         num_classes: number of training classes, for losses with class weights; None: from the data.
         input_shape: shape of one input, for networks that are sized late; None: from the data.
     """
@@ -58,8 +80,10 @@ class MetricModule(Part, LightningModule, ABC):
         loss_lr_scale: float = 1.0,
         metrics: list[EmbeddingMetric] | None = None,
         embed_chunk_size: int | None = None,
+        compile_network: bool = False,
+        channels_last: bool = False,
         num_classes: int | None = None,
-        input_shape: tuple[int, ...] | None = None,
+        input_shape: InputShape | None = None,
     ):
         super().__init__()
         if scheduler_interval not in ("epoch", "step"):
@@ -73,13 +97,18 @@ class MetricModule(Part, LightningModule, ABC):
         self.network = network
         self.head = self.make_head()
         self.loss = loss
-        self.metrics = nn.ModuleList([RetrievalMetrics(), KNNAccuracy()] if metrics is None else metrics)
+        self.metrics = nn.ModuleList(self.default_metrics() if metrics is None else metrics)
+        judging = next((part for part in loss.modules() if isinstance(part, Distance)), None)
+        for metric in self.metrics:
+            metric.take_distance(judging)  # type: ignore[operator]
         self.evaluated: dict[str, EmbeddedSet] = {}
         self._make_optimizer: OptimizerCallable = optimizer or _adam
         self._make_scheduler = scheduler
         self._scheduler_interval = scheduler_interval
         self._loss_lr_scale = loss_lr_scale
         self._embed_chunk_size = embed_chunk_size
+        self._compile_network = compile_network
+        self._channels_last = channels_last
         self._collector = Collector()
         self._random_states: list[RandomState] = []
         self._built = False
@@ -97,12 +126,18 @@ class MetricModule(Part, LightningModule, ABC):
             labels: (n,).
         """
 
+    def batch_figures(self, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Return what else is logged of a training batch; modules whose outputs are no embeddings override it."""
+        return batch_statistics(self.loss, embeddings, labels)
+
     def unpack(self, batch: Any) -> tuple[Any, Tensor]:
         """Return inputs (n, ...) and labels (n,) of a batch; override it for batches of another form."""
         return batch[0], batch[1]
 
     def forward(self, inputs: Any) -> Tensor:
         """Return the embeddings (n, D) of inputs (n, ...)."""
+        if self._channels_last and isinstance(inputs, Tensor) and inputs.ndim == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
         embeddings: Tensor = self.head(self.network(inputs))
         return embeddings
 
@@ -110,9 +145,13 @@ class MetricModule(Part, LightningModule, ABC):
         """Return what comes behind the network; called once, at the end of construction."""
         return nn.Identity()
 
+    def default_metrics(self) -> list[EmbeddingMetric]:
+        """Return what is evaluated unless metrics are given; called once, by the constructor."""
+        return [RetrievalMetrics(), KNNAccuracy()]
+
     # Sizes.
 
-    def build(self, num_classes: int | None, input_shape: tuple[int, ...] | None) -> None:
+    def build(self, num_classes: int | None, input_shape: InputShape | None) -> None:
         """Make the parts of network and loss whose sizes come from the data; a second call changes nothing."""
         if self._built:
             return
@@ -122,19 +161,27 @@ class MetricModule(Part, LightningModule, ABC):
         if num_classes is not None:
             self.hparams["num_classes"] = int(num_classes)
         if input_shape is not None:
-            self.hparams["input_shape"] = [int(size) for size in input_shape]
+            self.hparams["input_shape"] = _as_lists(input_shape)
         self._built = True
 
     def configure_model(self) -> None:
         """Build from the Trainer's data module what is not built yet."""
         data = getattr(self._trainer, "datamodule", None)  # no trainer while a checkpoint is loaded
         self.build(getattr(data, "num_classes", None), getattr(data, "input_shape", None))
-        if self._trainer is not None:
+        if self._channels_last:
+            self.network.to(memory_format=torch.channels_last)
+        if self._trainer is None:
+            return
+        if self._compile_network and self.trainer.state.fn == TrainerFn.FITTING:
+            self.network.compile()  # in place, so that the state dict keeps its names
+        if self.device_mesh is not None:
+            spread(self, self.loss, self.device_mesh)
+        else:
             share_out(self, self.loss)
             # The name is DDP's.
             self._ddp_params_and_buffers_to_ignore = [f"loss.{name}" for name in not_averaged(self.loss)]
 
-    def _embedding_dim(self, input_shape: tuple[int, ...] | None) -> int:
+    def _embedding_dim(self, input_shape: InputShape | None) -> int:
         known = getattr(self.network, "embedding_dim", None)
         if known is not None:
             return int(known)
@@ -161,7 +208,7 @@ class MetricModule(Part, LightningModule, ABC):
         differentiated, value = self.batch_loss(embeddings, labels)
         if self._logs_this_step():
             self.log("train/loss", value, prog_bar=True, batch_size=len(labels))
-            found = batch_statistics(self.loss, embeddings, labels)
+            found = self.batch_figures(embeddings, labels)
             self.log_dict({f"train/{name}": figure for name, figure in found.items()}, batch_size=len(labels))
         return differentiated
 
@@ -171,25 +218,74 @@ class MetricModule(Part, LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer and, where there is one, its schedule."""
+        scaled = [(scale, [p for p in part if p.requires_grad]) for scale, part in self._learning_rates()]
         own = [parameter for parameter in self.loss.parameters() if parameter.requires_grad]
-        groups: list[dict[str, Any]] = [{"params": [p for p in self.network.parameters() if p.requires_grad]}]
-        listed = {id(parameter) for parameter in [*groups[0]["params"], *own]}
-        groups[0]["params"] += [p for p in self.parameters() if p.requires_grad and id(p) not in listed]
+        listed = {id(p) for p in [*own, *(p for _, part in scaled for p in part)]}
+        scaled[0][1].extend(p for p in self.parameters() if p.requires_grad and id(p) not in listed)
         if own:
-            groups.append({"params": own})
-        optimizer = self._make_optimizer(groups)
-        if own:
-            optimizer.param_groups[1]["lr"] *= self._loss_lr_scale
+            scaled.append((self._loss_lr_scale, own))
+        optimizer = self._make_optimizer([{"params": part} for _, part in scaled])
+        for group, (scale, _) in zip(optimizer.param_groups, scaled, strict=True):
+            group["lr"] *= scale
         if self._make_scheduler is None:
             return optimizer
         schedule = {"scheduler": self._make_scheduler(optimizer), "interval": self._scheduler_interval}
         return {"optimizer": optimizer, "lr_scheduler": schedule}
 
-    # Resuming: dropout goes on where it was.
+    def _learning_rates(self) -> list[tuple[float, list[nn.Parameter]]]:
+        if isinstance(self.network, EmbeddingNetwork):
+            return self.network.learning_rates()
+        return [(1.0, list(self.network.parameters()))]
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Compute gradients; DDP averages them over ranks meanwhile, and says in gloo's words that a rank is gone."""
+        with lost_ranks_told_apart():
+            super().backward(loss, *args, **kwargs)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Any,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip gradients, where class weights are shared out over ranks by the norm of the whole."""
+        if gradient_clip_val and is_shared_out(self.loss) and gradient_clip_algorithm in (None, "norm"):
+            clip_by_whole_norm(self.loss, optimizer, gradient_clip_val)
+        else:
+            self.clip_gradients(optimizer, gradient_clip_val, gradient_clip_algorithm)
+
+    # Checkpoints: enough by themselves, and dropout goes on where it was.
+
+    @_restricted_classmethod
+    def load_from_checkpoint(
+        cls,
+        checkpoint_path: Any,
+        map_location: Any = None,
+        hparams_file: Any = None,
+        strict: bool | None = None,
+        weights_only: bool | None = None,
+        **arguments: Any,
+    ) -> Self:
+        """Return the module that a checkpoint holds; pretrained weights are neither downloaded nor read for it.
+
+        Arguments are those of `LightningModule.load_from_checkpoint`.
+        """
+        with skip_pretrained_weights():
+            return super().load_from_checkpoint(
+                checkpoint_path, map_location, hparams_file, strict, weights_only, **arguments
+            )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what ranks have of their own: where random streams stand, class weights shared out."""
         checkpoint[_RANDOM_STATES] = random_states_of_ranks()
+        checkpoint[SHIPPING_RECORD] = shipping_record(self)
+        data = getattr(self._trainer, "datamodule", None)
+        if isinstance(data, MetricDataModule):
+            checkpoint[DATA] = {
+                "class_names": list(data.class_names),
+                "num_classes": data.num_classes,
+                "preprocessing": data.preprocessing(),
+            }
         put_together(self, self.loss, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -232,7 +328,7 @@ class MetricModule(Part, LightningModule, ABC):
         self._collector.add(self(inputs), labels, batch[2] if len(batch) > 2 else None)
 
     def _evaluate(self, stage: str) -> None:
-        queries = self._collector.finish()
+        queries = self._with_groups(self._collector.finish(), stage)
         if self.trainer.sanity_checking:
             return
         self.evaluated[stage] = queries
@@ -249,15 +345,24 @@ class MetricModule(Part, LightningModule, ABC):
         loader = getattr(getattr(self.trainer, "datamodule", None), "gallery_dataloader", None)
         if loader is None or self.trainer.state.fn == TrainerFn.FITTING:
             return None
-        return self.embed(loader())
+        loader = loader()
+        found = self.embed(loader)
+        groups = getattr(getattr(loader, "dataset", None), "groups", None)
+        return found if groups is None else found._replace(groups=groups[found.indices])
+
+    def _with_groups(self, found: EmbeddedSet, stage: str) -> EmbeddedSet:
+        """Say where samples come from, for data that know; what metrics make of it needs both sides' groups."""
+        groups = getattr(getattr(getattr(self.trainer, "datamodule", None), f"{stage}_set", None), "groups", None)
+        return found if groups is None else found._replace(groups=groups[found.indices])
 
     @torch.no_grad()
-    def embed(self, loader: Any, gather: bool = True) -> EmbeddedSet:
+    def embed(self, loader: Any, gather: bool = True, of: Callable[[Tensor], Tensor] | None = None) -> EmbeddedSet:
         """Return the embeddings of all samples of a loader, float32 on the CPU, in the order of their indices.
 
         Args:
             loader: gives batches of (inputs, labels, indices).
             gather: bring the samples of all ranks together; all ranks must call then.
+            of: what makes vectors (n, D) of inputs; None: the module itself. A backbone's `features`, say.
         """
         modes = {module: module.training for module in self.modules()}  # some parts may be kept in evaluation mode
         self.eval()
@@ -265,10 +370,15 @@ class MetricModule(Part, LightningModule, ABC):
         for batch in loader:
             inputs, labels = self.unpack(move_data_to_device(batch, self.device))
             with self.trainer.precision_plugin.forward_context() if self._trainer else torch.no_grad():
-                collector.add(self(inputs), labels, batch[2] if len(batch) > 2 else None)
+                found = self(inputs) if of is None else of(inputs)
+                collector.add(found, labels, batch[2] if len(batch) > 2 else None)
         for module, training in modes.items():
             module.training = training
         return collector.finish(gather)
+
+
+def _as_lists(shape: Any) -> Any:
+    return [_as_lists(part) for part in shape] if isinstance(shape, list | tuple) else int(shape)
 
 
 def _adam(parameters: Any) -> torch.optim.Optimizer:

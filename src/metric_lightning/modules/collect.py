@@ -1,12 +1,14 @@
 """Gathers embedded batches to one set: over batches, then over ranks, each sample once."""
 
+from collections.abc import Iterator
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from metric_lightning.metrics import EmbeddedSet
 from metric_lightning.metrics.base import first_of_each
-from metric_lightning.modules.gather import world_size
+from metric_lightning.modules.gather import lost_ranks_named, world_size
 
 
 class Collector:
@@ -42,3 +44,24 @@ def joined(batches: list[EmbeddedSet]) -> EmbeddedSet:
         torch.cat([batch.labels for batch in batches]),
         torch.cat([batch.indices for batch in batches]),
     )
+
+
+def on_first_rank(batches: list[EmbeddedSet]) -> Iterator[EmbeddedSet]:
+    """Yield the batches of all ranks on rank 0, nothing elsewhere; all ranks must go through it.
+
+    Only one batch of each rank is under way at a time. `batches` is emptied meanwhile, and ranks may hold different
+    numbers of them.
+    """
+    if world_size() == 1:
+        while batches:
+            yield batches.pop(0)
+        return
+    first = dist.get_rank() == 0
+    counts: list[int] = [0] * world_size()
+    with lost_ranks_named():
+        dist.all_gather_object(counts, len(batches))
+    for _ in range(max(counts)):
+        parts: list[EmbeddedSet | None] = [None] * world_size()
+        with lost_ranks_named():
+            dist.gather_object(batches.pop(0) if batches else None, parts if first else None)
+        yield from (part for part in parts if part is not None)

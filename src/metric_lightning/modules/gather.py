@@ -26,11 +26,45 @@ def lost_ranks_named() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise UserError(
-            f"rank {dist.get_rank()} of {world_size()} can't reach the others: one of them died or hangs, its own "
-            "message says why; go on from the last checkpoint with --ckpt_path last. The backend says: "
-            f"{str(error).strip().splitlines()[0]}"
-        ) from error
+        raise UserError(_lost(error)) from error
+
+
+@contextmanager
+def lost_ranks_told_apart() -> Iterator[None]:
+    """Do the same around what may fail for other reasons too: a backward pass, within which gradients are averaged.
+
+    Raises:
+        UserError: talking to the other ranks failed.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        sentence = sentence_of_lost_rank(error)
+        if sentence is None:
+            raise
+        raise UserError(sentence) from error
+
+
+def sentence_of_lost_rank(error: BaseException) -> str | None:
+    """Return what to say where an error is a backend's word for a rank that can't be reached, else None.
+
+    Example:
+        >>> sentence_of_lost_rank(RuntimeError("out of memory")) is None
+        True
+    """
+    # NCCL has a class for it; gloo raises RuntimeErrors that begin with the file they come from, or, where its own
+    # timeout was the first to notice, this sentence.
+    of_gloo = any(word in str(error) for word in ("gloo/transport", "Application timeout caused pair closure"))
+    is_lost = isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and of_gloo)
+    return _lost(error) if is_lost and world_size() > 1 else None
+
+
+def _lost(error: BaseException) -> str:
+    return (
+        f"rank {dist.get_rank()} of {world_size()} can't reach the others: one of them died or hangs, its own "
+        "message says why; go on from the last checkpoint with --ckpt_path last. The backend says: "
+        f"{str(error).strip().splitlines()[0]}"
+    )
 
 
 def row_counts(rows: int, device: torch.device) -> list[int]:

@@ -18,6 +18,7 @@ from metric_lightning.losses.base import MetricLoss, reduce_terms
 from metric_lightning.losses.blocks import full_precision
 from metric_lightning.losses.sharded_classes import ShardedClassLoss
 from metric_lightning.modules.gather import gather_rows, lost_ranks_named, row_counts, world_size
+from metric_lightning.modules.model_parallel import is_spread
 from metric_lightning.modules.shards import loss_over_shards
 from metric_lightning.types import Pairs, Ratio, References
 
@@ -40,7 +41,7 @@ def loss_over_ranks(loss: MetricLoss, embeddings: Tensor, labels: Tensor) -> tup
     columns = gather_rows(full_precision(embeddings), counts)
     column_labels = gather_rows(labels, counts)
     if not loss.row_wise:
-        value = loss(columns, column_labels)
+        value = reduce_terms(loss.terms(columns, column_labels))
         return value + _reaching(loss, columns), value.detach()
     own = sum(counts[: dist.get_rank()]) + torch.arange(len(embeddings), device=embeddings.device)
     terms = loss.terms(embeddings, labels, References(columns, column_labels, own))
@@ -71,6 +72,42 @@ def loss_over_pairs(
     return value, value.detach()
 
 
+def loss_between_views(loss: MetricLoss, first: Tensor, second: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the same for pairs of one view with the other, in both directions.
+
+    Anchors are the embeddings of both views; each is compared with the other view of all samples of all ranks, its own
+    sample's among them, and never with its own view.
+
+    Args:
+        loss: a row-wise loss of pairs.
+        first: (n_r, D), of the first view of this rank's samples; n_r may differ between ranks.
+        second: (n_r, D), of the second.
+        labels: (n_r,).
+
+    Raises:
+        ValueError: the loss is not row-wise, or compares with class weights and not with references.
+    """
+    if not loss.row_wise or loss.learns_classes:
+        raise ValueError(
+            f"{type(loss).__name__} can't compare two views; use a loss of pairs: InfoNCELoss, SigmoidPairwiseLoss or "
+            "TripletMarginLoss, say"
+        )
+    anchors, twice = torch.cat([first, second]), torch.cat([labels, labels])
+    columns, column_labels = anchors, twice
+    if world_size() > 1:
+        counts = row_counts(len(labels), labels.device)
+        columns = torch.cat([gather_rows(full_precision(view), counts) for view in (first, second)])
+        column_labels = gather_rows(labels, counts).repeat(2)
+    across = torch.arange(len(anchors), device=labels.device)[:, None] < len(first)
+    across = across != (torch.arange(len(columns), device=labels.device) < len(columns) // 2)
+    same = twice[:, None] == column_labels
+    terms = loss.terms(anchors, twice, References(columns, column_labels), Pairs(across & same, across & ~same))
+    if world_size() > 1:
+        return _summed_over_ranks(terms, _reaching(loss, columns))
+    value = reduce_terms(terms)
+    return value, value.detach()
+
+
 def _summed_over_ranks(terms: dict[str, Ratio], reaching: Tensor) -> tuple[Tensor, Tensor]:
     totals = torch.stack([ratio.total for ratio in terms.values()])
     sums = torch.stack([totals.detach(), torch.stack([ratio.count for ratio in terms.values()]).to(totals)])
@@ -85,5 +122,7 @@ def _reaching(loss: MetricLoss, rows: Tensor) -> Tensor:
 
     Every rank must take part in every sum of gradients over ranks, also one whose rows leave a loss early.
     """
-    parts = [rows, *(parameter for parameter in loss.parameters() if parameter.requires_grad)]
+    parts = [rows]
+    if not is_spread(loss):
+        parts += [parameter for parameter in loss.parameters() if parameter.requires_grad]
     return torch.stack([part.flatten()[:0].sum().to(rows.dtype) for part in parts]).sum()

@@ -8,7 +8,7 @@ Gradients of the weights are whole as they are: trainers must not average them (
 are summed over ranks by the gather, and multiplied by W, since trainers will average what the network makes of them.
 """
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 import torch.distributed as dist
@@ -50,22 +50,49 @@ def share_out(module: LightningModule, loss: nn.Module) -> None:
     """Leave each rank its share of the classes, before optimizers are made.
 
     Raises:
-        UserError: the trainer clips gradients by their norm, of which each rank would know its own share only.
+        UserError: the loss is a part of another, or the trainer scales gradients for float16.
     """
-    if not isinstance(loss, ShardedClassLoss) or world_size() == 1 or loss.ranks > 1:
+    if world_size() == 1 or is_shared_out(loss):
         return
-    if module.trainer.gradient_clip_val:
+    inner = [part for part in loss.modules() if isinstance(part, ShardedClassLoss) and part is not loss]
+    if inner:
         raise UserError(
-            "gradient_clip_val can't be used with class weights shared out over ranks: each rank would clip by another "
-            "norm; leave it out"
+            f"{type(inner[0]).__name__} can't be a part of {type(loss).__name__} on several ranks: each would hold all "
+            "classes; use it alone"
+        )
+    if not isinstance(loss, ShardedClassLoss):
+        return
+    if getattr(module.trainer.precision_plugin, "scaler", None) is not None:
+        raise UserError(
+            "precision 16-mixed can't be used with class weights shared out over ranks: each rank would skip other "
+            "steps; use bf16-mixed"
         )
     loss.keep_share(dist.get_rank(), world_size())
+
+
+def is_shared_out(loss: nn.Module) -> TypeGuard[ShardedClassLoss]:
+    """Whether this rank holds a share of the loss's classes only."""
+    return isinstance(loss, ShardedClassLoss) and loss.ranks > 1
+
+
+def clip_by_whole_norm(loss: ShardedClassLoss, optimizer: torch.optim.Optimizer, largest: float) -> None:
+    """Scale all gradients so that their norm, the shares of all ranks included, is at most `largest`; all must call.
+
+    Gradients but those of shares are averaged already, and the same on every rank.
+    """
+    share = loss.weight
+    others = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None and p is not share]
+    squared = share.new_zeros(()) if share.grad is None else share.grad.norm().square()
+    with lost_ranks_named():
+        dist.all_reduce(squared)
+    rest = torch.nn.utils.get_total_norm([parameter.grad for parameter in others])
+    torch.nn.utils.clip_grads_with_norm_([share, *others], largest, (squared + rest.square()).sqrt())
 
 
 def not_averaged(loss: nn.Module) -> list[str]:
     """Return the names of what DDP shall leave alone, within the loss: shares, and buffers, which are equal anyway."""
     names = [name for name, _ in loss.named_buffers()]
-    return [*names, "weight"] if isinstance(loss, ShardedClassLoss) and loss.ranks > 1 else names
+    return [*names, "weight"] if is_shared_out(loss) else names
 
 
 def put_together(module: LightningModule, loss: nn.Module, checkpoint: dict[str, Any]) -> None:

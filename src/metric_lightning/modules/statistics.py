@@ -7,6 +7,7 @@ from metric_lightning.functional.distances import euclidean_distances
 from metric_lightning.functional.pairs import pairs_from_labels
 from metric_lightning.losses.base import PairwiseLoss, reduce_terms
 from metric_lightning.losses.blocks import full_precision
+from metric_lightning.modules.model_parallel import is_spread
 
 _MOST_ANCHORS = 512
 
@@ -28,7 +29,8 @@ def batch_statistics(loss: object, embeddings: Tensor, labels: Tensor) -> dict[s
         if mask.any():
             found[name] = distances[mask].mean()
     # A loss that overrides `block_terms` sees more than distances: from them alone it can't be computed.
-    if isinstance(loss, PairwiseLoss) and type(loss).block_terms is PairwiseLoss.block_terms and len(labels):
+    alone = isinstance(loss, PairwiseLoss) and type(loss).block_terms is PairwiseLoss.block_terms
+    if isinstance(loss, PairwiseLoss) and alone and not is_spread(loss) and len(labels):
         found["active_pairs"] = _active_share(loss, embeddings, labels)
     return found
 

@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
 from metric_lightning.networks.unit_rows import unit_rows
 from metric_lightning.parts import Part
+from metric_lightning.types import InputShape
 
 
 class EmbeddingNetwork(Part, nn.Module, ABC):
@@ -53,7 +55,7 @@ class EmbeddingNetwork(Part, nn.Module, ABC):
         if embedding_dim < 1:
             raise ValueError(f"{type(self).__name__}: embedding_dim must be at least 1, got {embedding_dim}")
         self._embedding_dim = embedding_dim
-        self._built_for: tuple[int, ...] | None = None
+        self._built_for: InputShape | None = None
         self.normalize = normalize
         self.register_module("layers", None)
 
@@ -63,23 +65,22 @@ class EmbeddingNetwork(Part, nn.Module, ABC):
         return self._embedding_dim
 
     @property
-    def built_for(self) -> tuple[int, ...] | None:
+    def built_for(self) -> InputShape | None:
         """Shape of one input, or None before `build`."""
         return self._built_for
 
-    def build(self, input_shape: Sequence[int]) -> None:
+    def build(self, input_shape: Sequence[Any]) -> None:
         """Make the layers for inputs of shape (n, *input_shape), unless they are there already.
 
         Call it before an optimizer asks for the parameters and before a state dict is loaded.
 
         Args:
-            input_shape: shape of one input, without the batch dimension: (channels, height, width)
-                for an image.
+            input_shape: shape of one input, see `types.InputShape`: (channels, height, width) for an image.
 
         Raises:
             ValueError: the layers exist for another shape, or can't be made for this one.
         """
-        shape = tuple(int(size) for size in input_shape)
+        shape = as_shape(input_shape)
         if shape == self._built_for:
             return
         if self._built_for is not None:
@@ -87,7 +88,7 @@ class EmbeddingNetwork(Part, nn.Module, ABC):
                 f"{type(self).__name__} is built for inputs of shape {self._built_for} and can't "
                 f"be built again for input_shape={shape}; make a new one"
             )
-        if not shape or min(shape) < 1:
+        if min(_sizes(shape), default=0) < 1:
             raise ValueError(f"{type(self).__name__}: input_shape must hold sizes of at least 1, got {shape}")
         self.layers = self.make_layers(shape).train(self.training)
         self._built_for = shape
@@ -100,7 +101,7 @@ class EmbeddingNetwork(Part, nn.Module, ABC):
             ValueError: the network can't take inputs of that shape; the message says which it can.
         """
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Any) -> Tensor:
         """Return the embeddings (n, embedding_dim) of inputs (n, *input_shape); n may be 0.
 
         Raises:
@@ -111,8 +112,29 @@ class EmbeddingNetwork(Part, nn.Module, ABC):
                 f"{type(self).__name__} has no layers yet: give it an input_shape, "
                 "(channels, height, width) for images, or call build(input_shape) first"
             )
-        embeddings: Tensor = self.layers(inputs)
+        return self.as_asked(self.layers(inputs))
+
+    def as_asked(self, embeddings: Tensor) -> Tensor:
+        """Return embeddings (n, embedding_dim) of unit length where that is asked for."""
         return unit_rows(embeddings) if self.normalize else embeddings
+
+    def learning_rates(self) -> list[tuple[float, list[nn.Parameter]]]:
+        """Return groups of all parameters, each with its learning rate in units of the optimizer's; 1 first."""
+        return [(1.0, list(self.parameters()))]
+
+
+def as_shape(shape: Sequence[Any]) -> Any:
+    """Return a shape, or the shapes of two views, as tuples of whole numbers.
+
+    Example:
+        >>> as_shape([[1, 28, 28], [5]]), as_shape((3,))
+        (((1, 28, 28), (5,)), (3,))
+    """
+    return tuple(as_shape(size) if isinstance(size, Sequence) else int(size) for size in shape)
+
+
+def _sizes(shape: Sequence[Any]) -> list[int]:
+    return [size for part in shape for size in (_sizes(part) if isinstance(part, Sequence) else [part])]
 
 
 def image_shape(network: nn.Module, input_shape: tuple[int, ...]) -> tuple[int, int, int]:

@@ -62,7 +62,7 @@ def pretrained_state(name: str, weights: str) -> dict[str, Tensor]:
             ) from error
         return state
     if Path(weights).is_file():
-        return _read(Path(weights))
+        return read_state(Path(weights))
     names = list(published.__members__)
     nearest = get_close_matches(weights.upper(), names, n=1) or names[:1]
     raise ValueError(
@@ -71,7 +71,12 @@ def pretrained_state(name: str, weights: str) -> dict[str, Tensor]:
     )
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_state(path: Path) -> dict[str, Tensor]:
+    """Return the state dict in a file; nothing in it is executed.
+
+    Raises:
+        ValueError: it holds none.
+    """
     remedy = "save a state dict by torch.save(model.state_dict(), path)"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -84,15 +89,15 @@ def _read(path: Path) -> dict[str, Tensor]:
     return {old.sub(r"\1\3.", name): value for name, value in state.items()}
 
 
-def load_all_but_head(model: nn.Module, head: str, state: dict[str, Tensor]) -> None:
-    """Copy `state` into `model`, save the layer named `head` and torchvision's auxiliary
+def load_all_but_head(model: nn.Module, heads: tuple[str, ...], state: dict[str, Tensor]) -> None:
+    """Copy `state` into `model`, save the layers named in `heads` and torchvision's auxiliary
     classifiers.
 
     Raises:
         ValueError: anything else is missing, left over or of another shape.
     """
     # The old head's classes are of no use, and the auxiliary classifiers are gone from `model`.
-    aside = (f"{head}.", "aux1.", "aux2.", "AuxLogits.")
+    aside = (*(f"{head}." for head in heads), "aux1.", "aux2.", "AuxLogits.")
     own = {key: v for key, v in model.state_dict().items() if not key.startswith(aside)}
     given = {key: v for key, v in state.items() if not key.startswith(aside)}
     # Batch norms saved before 2017 have no such counter; it starts at 0.

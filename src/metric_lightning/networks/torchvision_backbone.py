@@ -1,13 +1,13 @@
-"""Any torchvision classification model, its classifier replaced by an embedding head."""
+"""Any torchvision classification model, without its classifier, and an embedding head behind it."""
 
 from difflib import get_close_matches
-from typing import Any, cast
+from typing import Any
 
-import torch
 import torchvision.models
-from torch import Tensor, nn
+from torch import nn
 
-from metric_lightning.networks.base import EmbeddingNetwork, image_shape
+from metric_lightning.networks.backbone import Backbone, number_of_features, refusal
+from metric_lightning.networks.heads import Head
 from metric_lightning.networks.pretraining import (
     load_all_but_head,
     pretrained_state,
@@ -18,13 +18,12 @@ from metric_lightning.networks.pretraining import (
 _CLASSES = 1000
 
 
-class TorchvisionBackbone(EmbeddingNetwork):
+class TorchvisionBackbone(Backbone):
     """A torchvision classification model with an embedding head in the place of its last layer.
 
     What stands before the last layer stays, a dropout too; a ReLU after it (SqueezeNet) goes, for
-    embeddings may be negative. The head starts as PyTorch's `Linear` (or `Conv2d`) does by default.
-    Auxiliary classifiers (GoogLeNet, Inception) are left out. An image with one channel is shown as
-    three equal ones.
+    embeddings may be negative. Auxiliary classifiers (GoogLeNet, Inception) are left out. An image
+    with one channel is shown as three equal ones.
 
     Args:
         name: any of `torchvision.models.list_models(module=torchvision.models)`: "resnet18",
@@ -33,9 +32,14 @@ class TorchvisionBackbone(EmbeddingNetwork):
             torchvision's names ("IMAGENET1K_V1"): downloaded when the network is built. Else the
             path of a state dict of the torchvision model, with a classifier of any size; it is read
             with `weights_only=True`. Normalise the images as the weights expect: mean
-            (0.485, 0.456, 0.406) and standard deviation (0.229, 0.224, 0.225) for ImageNet.
+            (0.485, 0.456, 0.406) and standard deviation (0.229, 0.224, 0.225) for ImageNet
+            (`preset` of the data does it).
         embedding_dim: number of components of an embedding.
         normalize: scale embeddings to unit length.
+        head: what stands in the place of the last layer; None: `LinearHead()`.
+        frozen: all but the head never changes, see `Backbone`; its features can be cached (`callbacks.CachedFeatures`).
+        lr_scale: learning rate of all but the head, in units of the head's.
+        freeze_batch_norm: batch normalisation never changes.
         input_shape: (channels, height, width) of one image, 1 or 3 channels; None: taken from the
             data by the module. A vision transformer is made for this very size; its published
             weights for 224 x 224 (or as published).
@@ -49,6 +53,7 @@ class TorchvisionBackbone(EmbeddingNetwork):
         OSError: weights can't be downloaded.
 
     Example:
+        >>> import torch
         >>> network = TorchvisionBackbone("resnet18", embedding_dim=64, input_shape=(1, 32, 32))
         >>> network(torch.randn(2, 1, 32, 32)).shape
         torch.Size([2, 64])
@@ -64,9 +69,13 @@ class TorchvisionBackbone(EmbeddingNetwork):
         weights: str | None = None,
         embedding_dim: int = 128,
         normalize: bool = False,
+        head: Head | None = None,
+        frozen: bool = False,
+        lr_scale: float = 1.0,
+        freeze_batch_norm: bool = False,
         input_shape: tuple[int, int, int] | None = None,
     ):
-        super().__init__(embedding_dim, normalize)
+        super().__init__(embedding_dim, normalize, head, frozen, lr_scale, freeze_batch_norm)
         names = torchvision.models.list_models(module=torchvision.models)
         if name not in names:
             nearest = get_close_matches(name.lower(), names, n=3, cutoff=0.4) or names[:3]
@@ -79,34 +88,20 @@ class TorchvisionBackbone(EmbeddingNetwork):
         if input_shape is not None:
             self.build(input_shape)
 
-    def make_layers(self, input_shape: tuple[int, ...]) -> nn.Module:
-        """Return the backbone with its head; a lone channel is repeated before it."""
-        channels, height, width = image_shape(self, input_shape)
-        if channels not in (1, 3):
-            raise ValueError(f"TorchvisionBackbone takes images of 1 or 3 channels, got input_shape={input_shape}")
-        pretrained = self.weights is not None and not pretrained_weights_are_skipped()
+    def make_trunk(self, input_shape: tuple[int, int, int]) -> tuple[nn.Module, int]:
+        _, height, width = input_shape
         try:
             model = _make_model(self.name, height, width, self.weights is not None)
         except (AssertionError, ValueError) as error:
-            raise ValueError(_refusal(self.name, input_shape, error)) from error
+            raise ValueError(refusal(self, self.name, input_shape, error)) from error
         head = _head(model)
-        if pretrained:
-            assert self.weights is not None
-            load_all_but_head(model, head, pretrained_state(self.name, self.weights))
-        _replace_head(model, head, self.embedding_dim)
+        if self.weights is not None and not pretrained_weights_are_skipped():
+            load_all_but_head(model, (head,), pretrained_state(self.name, self.weights))
+        _remove(model, head)
         try:
-            _check_output(model, height, width, self.embedding_dim)
+            return model, number_of_features(model, height, width)
         except (AssertionError, RuntimeError, ValueError) as error:
-            raise ValueError(_refusal(self.name, input_shape, error)) from error
-        return nn.Sequential(RepeatChannel(), model) if channels == 1 else model
-
-
-class RepeatChannel(nn.Module):
-    """Shows an image of one channel as three equal ones: (n, 1, h, w) to (n, 3, h, w)."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return `images` with their channel three times."""
-        return images.expand(-1, 3, -1, -1)
+            raise ValueError(refusal(self, self.name, input_shape, error)) from error
 
 
 def _make_model(name: str, height: int, width: int, pretrained: bool) -> nn.Module:
@@ -135,37 +130,17 @@ def _head(model: nn.Module) -> str:
     return name
 
 
-def _replace_head(model: nn.Module, name: str, embedding_dim: int) -> None:
-    """Put a fresh layer in the place of `name`, and nothing in the place of a ReLU after it."""
+def _remove(model: nn.Module, name: str) -> None:
+    """Put nothing in the place of the layer `name`, nor of a ReLU after it.
+
+    A convolution there (SqueezeNet) is followed by the mean over all places, and a linear head after the mean is the
+    same as one before it.
+    """
     parent_name, _, leaf = name.rpartition(".")
     parent = model.get_submodule(parent_name)
-    old = model.get_submodule(name)
-    if isinstance(old, nn.Conv2d):
-        setattr(parent, leaf, nn.Conv2d(old.in_channels, embedding_dim, kernel_size=1))
-    else:
-        setattr(parent, leaf, nn.Linear(cast(nn.Linear, old).in_features, embedding_dim))
+    setattr(parent, leaf, nn.Identity())
     children = list(parent.named_children())
     position = [child for child, _ in children].index(leaf)
     for child, layer in children[position + 1 :]:
         if isinstance(layer, nn.ReLU):
             setattr(parent, child, nn.Identity())
-
-
-def _check_output(model: nn.Module, height: int, width: int, embedding_dim: int) -> None:
-    """Push an image through the model on the meta device: shapes only, at next to no cost."""
-    tensors = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    ghosts = {name: torch.empty_like(value, device="meta") for name, value in tensors.items()}
-    image = torch.empty(1, 3, height, width, device="meta")
-    training = model.training
-    model.eval()
-    try:
-        shape = tuple(torch.func.functional_call(model, ghosts, (image,)).shape)
-    finally:
-        model.train(training)
-    if shape != (1, embedding_dim):
-        raise ValueError(f"it gives {shape} instead of {(1, embedding_dim)}")
-
-
-def _refusal(name: str, input_shape: tuple[int, ...], error: Exception) -> str:
-    reason = str(error).strip().split("\n")[0] or type(error).__name__
-    return f"TorchvisionBackbone: {name} can't take images of input_shape={input_shape}: {reason}"

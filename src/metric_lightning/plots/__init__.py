@@ -8,6 +8,7 @@ from metric_lightning.plots.gallery import Picture, gallery_figure
 from metric_lightning.plots.learning_curves import learning_curves
 from metric_lightning.plots.scatter import Limits, Points
 from metric_lightning.plots.tsne import tsne_figure, tsne_positions
+from metric_lightning.plots.umap import umap_positions
 from metric_lightning.plots.verification_figure import verification_figure
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     "png",
     "tsne_figure",
     "tsne_positions",
+    "umap_positions",
     "verification_figure",
 ]

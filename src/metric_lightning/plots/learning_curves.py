@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from metric_lightning.plots.canvas import new_figure, plain
@@ -10,6 +11,7 @@ from metric_lightning.plots.palette import COLOURS
 Curve = tuple[Sequence[float], Sequence[float]]
 """Steps and values, equally many."""
 
+_LEAST_CHANGE = 0.05  # of a curve's value, what an axis spans at least
 _STYLES = ("-", "--", "-.", ":")
 
 
@@ -44,4 +46,15 @@ def learning_curves(panels: Mapping[str, Mapping[str, Curve]], title: str = "Lea
         axis.grid(True, linewidth=0.3, alpha=0.5)
         if curves:
             axis.legend(frameon=False, fontsize=8)
+            _show_flat_as_flat(axis)
     return figure
+
+
+def _show_flat_as_flat(axis: Axes) -> None:
+    """Widen the axis of curves that hardly change: a loss that stands at its margin shall not look as if it fell."""
+    low, high = axis.get_ylim()
+    middle = (low + high) / 2
+    least = _LEAST_CHANGE * abs(middle)
+    if high - low < least:
+        axis.set_ylim(middle - least / 2, middle + least / 2)
+    axis.ticklabel_format(axis="y", useOffset=False)

@@ -57,18 +57,24 @@ def tsne_positions(samples: Tensor, seed: int = 0) -> Tensor:
 
 
 def tsne_figure(
-    inputs: Tensor | None, embedding: Tensor, labels: Tensor, class_names: Sequence[str], title: str = "t-SNE by class"
+    inputs: Tensor | None,
+    embedding: Tensor,
+    labels: Tensor,
+    class_names: Sequence[str],
+    title: str = "t-SNE by class",
+    name: str = "t-SNE",
 ) -> Figure:
-    """Draw the t-SNE of raw inputs beside that of the embedding of the same samples.
+    """Draw the t-SNE, or UMAP, of raw inputs beside that of the embedding of the same samples.
 
     Args:
-        inputs: (n, 2) positions, from `tsne_positions`; None: the embedding alone.
+        inputs: (n, 2) positions, from `tsne_positions` or `umap_positions`; None: the embedding alone.
         embedding: (n, 2) likewise.
         labels: (n,).
         class_names: C names.
         title: of the figure.
+        name: of the axes.
     """
     panels = {} if inputs is None else {"raw inputs": Points(inputs, labels)}
     panels["embedding"] = Points(embedding, labels)
-    axis_names = ("t-SNE 1 (no unit)", "t-SNE 2 (no unit)")
+    axis_names = (f"{name} 1 (no unit)", f"{name} 2 (no unit)")
     return scatter_figure(panels, class_names, title, axis_names, same_limits=False)

@@ -1,0 +1,1 @@
+"""Siamese networks at work, each application a subpackage on the same data, networks, losses and modules."""

@@ -1,0 +1,92 @@
+"""Writes what `Trainer.predict` embeds, of all ranks, as one file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from numpy.typing import NDArray
+
+from metric_lightning.callbacks.embedding_table import EmbeddingTable, writer_of
+from metric_lightning.callbacks.files import require_writable
+from metric_lightning.errors import UserError
+from metric_lightning.metrics import EmbeddedSet
+from metric_lightning.modules.collect import on_first_rank
+
+
+class EmbeddingWriter(Callback):
+    """One whole file of embeddings, in the order of the data set, each sample once, whatever the number of ranks.
+
+    The first rank receives the others' parts a batch at a time; it needs room for all embeddings, once.
+
+    Args:
+        path: file to write, .npz or .parquet; see `embedding_table`.
+
+    Raises:
+        UserError: another suffix, or a file that can't be written (before anything is embedded); no samples.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._write = writer_of(path)
+        self._batches: list[EmbeddedSet] = []
+
+    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look whether the file can be written."""
+        self._batches = []
+        if trainer.is_global_zero:
+            require_writable(self.path)
+
+    def on_predict_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keep the embedded batch."""
+        self._batches.append(outputs)
+
+    def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Bring the ranks together and write."""
+        loaders: Any = trainer.predict_dataloaders
+        dataset = (loaders[0] if isinstance(loaders, list) else loaders).dataset
+        rows = _Rows(len(dataset))
+        for batch in on_first_rank(self._batches):
+            rows.add(batch)
+        if not trainer.is_global_zero:
+            return
+        found = rows.kept()
+        paths = [dataset.path_of(index) for index in found.indices.tolist()]
+        embeddings, labels, indices = (values.numpy() for values in found[:3])
+        self._write(self.path, EmbeddingTable(embeddings, labels, indices, paths, dataset.class_names))
+        print(f"embeddings, labels, indices, names and paths of {len(labels)} samples: {self.path}")
+
+
+class _Rows:
+    """Takes embedded batches in any order, and holds each sample once, at its place."""
+
+    def __init__(self, size: int):
+        self._embeddings = torch.empty(0, 0)
+        self._labels = torch.zeros(size, dtype=torch.int64)
+        self._seen: NDArray[np.bool_] = np.zeros(size, dtype=bool)
+
+    def add(self, batch: EmbeddedSet) -> None:
+        if len(self._embeddings) == 0 and len(batch.labels):
+            self._embeddings = batch.embeddings.new_empty(len(self._labels), batch.embeddings.shape[1])
+        if len(batch.labels):
+            self._embeddings[batch.indices] = batch.embeddings
+            self._labels[batch.indices] = batch.labels
+            self._seen[batch.indices.numpy()] = True
+
+    def kept(self) -> EmbeddedSet:
+        """Return the samples that were seen: all, unless only some batches were asked for."""
+        if not self._seen.any():
+            raise UserError("there is nothing to embed: the prediction part of the data is empty")
+        indices = torch.from_numpy(self._seen.nonzero()[0])
+        if self._seen.all():
+            return EmbeddedSet(self._embeddings, self._labels, indices)
+        return EmbeddedSet(self._embeddings[indices], self._labels[indices], indices)

@@ -1,0 +1,92 @@
+"""Picture files become plain RGB or grey pictures, whatever they hold; one that can't says why in one sentence."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from metric_lightning.errors import UserError
+
+# Where Pillow begins to warn of an attack: 30,000 x 2,900 pixels pass, 30,000 x 30,000 don't.
+MOST_PIXELS = 89_478_485
+
+_SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+
+
+def open_picture(path: str | os.PathLike[str], channels: int = 3) -> Image.Image:
+    """Return a picture file as `plain_picture` makes it.
+
+    Raises:
+        UserError: there is no such file, it is empty, cut short or no picture, or it is too large; in one sentence.
+
+    Example:
+        >>> open_picture("nowhere.png")
+        Traceback (most recent call last):
+        metric_lightning.errors.UserError: picture nowhere.png is missing; put it there, or take it out of the data
+    """
+    try:
+        with Image.open(path) as file:
+            require_few_pixels(file)
+            return plain_picture(file, channels)
+    except UserError as error:
+        raise UserError(f"picture {os.fspath(path)} {error}") from error
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise UserError(f"picture {os.fspath(path)} {_fault(Path(path), error)}") from error
+
+
+def plain_picture(image: Image.Image, channels: int = 3) -> Image.Image:
+    """Return a picture of any kind as 8-bit RGB, or grey where `channels` is 1.
+
+    - It is turned as its EXIF says cameras held it.
+    - What is transparent lies on white.
+    - 16 bits become 8 (value / 257).
+    - Of an animation the first picture counts.
+    - CMYK, palettes and black-and-white are converted.
+
+    Raises:
+        UserError: its pixels are floating-point numbers, whose scale nobody knows.
+
+    Example:
+        >>> clear = Image.new("RGBA", (1, 1), (255, 0, 0, 0))
+        >>> plain_picture(clear).getpixel((0, 0)), plain_picture(clear, channels=1).getpixel((0, 0))
+        ((255, 255, 255), 255)
+    """
+    mode = "L" if channels == 1 else "RGB"
+    if image.mode == "F":
+        raise UserError("holds floating-point numbers; save it with 8 or 16 bits a channel")
+    image = ImageOps.exif_transpose(image)
+    if image.mode in _SIXTEEN_BITS:
+        values = np.asarray(image).astype(np.int64)
+        image = Image.fromarray(np.clip((values + 128) // 257, 0, 255).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        ground = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(ground, image)
+    return image.convert(mode)
+
+
+def require_few_pixels(image: Image.Image) -> None:
+    """Refuse a picture whose header promises more pixels than a machine should unpack on a stranger's word.
+
+    Raises:
+        UserError: it has more than 89,478,485.
+    """
+    if image.width * image.height > MOST_PIXELS:
+        raise UserError(
+            f"has {image.width}x{image.height} pixels, more than the {MOST_PIXELS:,} that are decoded; "
+            "scale it down, or cut it up"
+        )
+
+
+def _fault(path: Path, error: Exception) -> str:
+    if not path.exists():
+        return "is missing; put it there, or take it out of the data"
+    if isinstance(error, PermissionError):
+        return "may not be read; change its permissions"
+    if path.is_file() and path.stat().st_size == 0:
+        return "is an empty file; fetch it again, or take it out of the data"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"has more than the {MOST_PIXELS:,} pixels that are decoded; scale it down, or cut it up"
+    reason = "it is no picture" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())
+    return f"can't be read ({reason}); unpack or fetch it again, or take it out of the data"
