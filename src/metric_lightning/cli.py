@@ -35,6 +35,7 @@ from metric_lightning.command_line.quiet import hush
 from metric_lightning.command_line.results import print_figures, write_json
 from metric_lightning.command_line.run_folder import LOGS, run_folder_of, version_of
 from metric_lightning.command_line.saved_config import SaveConfig
+from metric_lightning.command_line.whole_numbers import whole_numbers_first
 from metric_lightning.data import MetricDataModule
 from metric_lightning.modules import MetricModule
 from metric_lightning.networks import skip_pretrained_weights
@@ -60,6 +61,7 @@ class MetricCLI(LightningCLI):
     """LightningCLI with a run's folder, sizes linked from data to model, and default callbacks."""
 
     def __init__(self) -> None:
+        whole_numbers_first(Trainer.__init__)
         super().__init__(
             MetricModule,
             MetricDataModule,

@@ -215,10 +215,51 @@ def test_pairs_of_a_file(tmp_path):
     assert figures["fold_accuracy"] == pytest.approx(fold_accuracy(d, i % 2 == 1, 4).mean)
     with pytest.raises(ValueError, match="1 samples that aren't in the set, 5 first"):
         VerificationMetrics(pairs_file=str(file)).evaluate(EmbeddedSet(*(v[shuffled != 5] for v in samples[:3])))
-    for bad in ("0 1\n", "0 1 2\n", "a b 1\n", "0 1 1\n0 1 1 0\n", "# nothing\n"):
+    for bad in (
+        "0 1\n",
+        "0 1 2\n",
+        "0 1 1 x\n",
+        "0 1 1\n0 1 1 0\n",
+        "# nothing\n",
+        "2 1\na 1 2\n",
+        "1\na 1 b 1\na 1 2\n",
+    ):
         file.write_text(bad)
         with pytest.raises(ValueError, match="pairs.csv"):
             read_pairs(file)
+
+
+def test_pairs_of_files_as_lfw_lists_them(tmp_path):
+    paths = [f"lfw/{name}/{name}_{k:04d}.jpg" for name in ("Ada", "Bob", "Cy") for k in (1, 2)]
+    file = tmp_path / "pairs.txt"
+    file.write_text("2\t1\nAda\t1\t2\nAda\t1\tBob\t2\nCy\t2\t1\nBob\t1\tCy\t1\n")
+    shuffled = torch.randperm(6)
+    embeddings = torch.randn(6, 3)
+    samples = EmbeddedSet(embeddings[shuffled], torch.arange(6)[shuffled] // 2, shuffled)
+    metric = VerificationMetrics(pairs_file=str(file))
+    metric.take_paths(paths.__getitem__)
+    figures = metric.evaluate(samples)
+    d = (embeddings[[0, 0, 5, 2]] - embeddings[[1, 3, 4, 4]]).norm(dim=1)
+    same = torch.tensor([True, False, True, False])
+    assert figures["roc_auc"] == pytest.approx(roc_auc_score(same, -d))
+    assert metric.pairs.folds.tolist() == [0, 0, 1, 1]
+    assert figures["fold_accuracy"] == pytest.approx(fold_accuracy(d, same, metric.pairs.folds).mean)
+
+    # The validation part holds other people: the threshold is that of all its pairs, and the list has no figures.
+    metric.take_paths(lambda index: f"others/Dee/Dee_{index:04d}.jpg")
+    metric.fit(samples)
+    expected = VerificationMetrics()
+    expected.fit(samples)
+    assert metric.calibration.threshold == expected.calibration.threshold
+    with pytest.warns(UserWarning, match="Ada/Ada_0001.jpg is the first"):
+        assert all(math.isnan(value) for value in metric.evaluate(samples).values())
+
+    metric.take_paths(lambda index: paths[0] if index == 1 else paths[index])
+    with pytest.raises(ValueError, match="Ada/Ada_0001.jpg is the end of 2 paths"):
+        metric.evaluate(samples)
+    metric.take_paths(lambda index: paths[index] if index else "lfw/Ada/other.jpg")
+    with pytest.raises(ValueError, match="1 samples that aren't in the set, Ada/Ada_0001.jpg first"):
+        metric.evaluate(samples)
 
 
 def test_distances_of_pairs():

@@ -6,6 +6,7 @@ metric.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -63,10 +64,12 @@ class EmbeddingMetric(Part, Metric, ABC):
     gallery_groups: list[Tensor]
 
     _loss_distance: tuple[Distance | None]
+    _path_of: tuple[Callable[[int], str] | None]
 
     def __init__(self) -> None:
         super().__init__(dist_sync_fn=gather_parts)
         self._loss_distance = (None,)
+        self._path_of = (None,)
         for side in ("", "gallery_"):
             for name in EmbeddedSet._fields:
                 self.add_state(side + name, default=[], dist_reduce_fx="cat")
@@ -87,6 +90,13 @@ class EmbeddingMetric(Part, Metric, ABC):
         The module calls it. The distance stays the loss's: its parameters are no state of the metric.
         """
         self._loss_distance = (distance,)  # not as an attribute of its own: it would be registered
+
+    def take_paths(self, path_of: Callable[[int], str] | None) -> None:
+        """Take note of which file each sample of the next set is, by its index, for metrics that read lists of files.
+
+        The module calls it, before `fit` and `evaluate`. None: not known.
+        """
+        self._path_of = (path_of,)
 
     def fit(self, queries: EmbeddedSet) -> None:
         """Choose what is to be chosen on validation data, a threshold say; mostly nothing."""

@@ -1,5 +1,7 @@
 """Verification metrics of an embedded set."""
 
+import math
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,7 +25,7 @@ from metric_lightning.functional.verification import (
 from metric_lightning.metrics.base import EmbeddedSet, EmbeddingMetric
 from metric_lightning.metrics.calibration import Calibration, Method, calibration_from, fit_calibration
 from metric_lightning.metrics.judging import JudgingDistance, all_pairs, check_judging, learned, listed_distances
-from metric_lightning.metrics.pair_list import PairList, read_pairs
+from metric_lightning.metrics.pair_list import PairList, places_by_path, read_pairs
 from metric_lightning.parts import describe
 
 _MOST_RESAMPLED = 4096
@@ -39,7 +41,9 @@ class VerificationMetrics(EmbeddingMetric):
     `fit` chooses the threshold and the probability of being the same on validation data. They become part of the
     module's `state_dict`, and so of its checkpoint. On the very data that it was fitted to, the accuracy is flattering.
 
-    - **Pairs**: all pairs of the set, each once, none of a sample with itself; or those of a file (see `read_pairs`).
+    - **Pairs**: all pairs of the set, each once, none of a sample with itself; or those of a file (see `read_pairs`),
+      by index or by path. A list by path may be of the test part alone: on a set that holds none of its samples (the
+      validation part) all pairs are what `fit` goes by, and the figures are nan, with a warning.
     - **Ties**: equal distances are accepted together; in the ROC-AUC a tie counts one half.
     - **One kind of pairs only**: all figures are nan, and `fit` fits nothing.
 
@@ -49,7 +53,7 @@ class VerificationMetrics(EmbeddingMetric):
         bins: distances are counted in that many bins, in bounded memory; None for exact figures in O(pairs) memory.
             With `distance="loss"`, whose range isn't known, figures are exact whatever is given.
             See `functional.pair_distances.count_all_pairs` for what bins cost in precision.
-        pairs_file: a list of pairs to judge instead of all. Always exact.
+        pairs_file: a list of pairs to judge instead of all, LFW's `pairs.txt` say. Always exact.
         calibration: "platt" or "isotonic", how the probability is fitted.
         replicates: resample the classes so often, and give the ends of the 95% interval of every ROC-AUC, EER and TAR
         as
@@ -99,30 +103,46 @@ class VerificationMetrics(EmbeddingMetric):
         self.bins, self.balanced = bins, balanced
         self.method: Method = calibration
         self.calibration: Calibration | None = None
+        self.pairs_file = pairs_file
         self.pairs = None if pairs_file is None else read_pairs(Path(pairs_file))
 
     def fit(self, queries: EmbeddedSet) -> None:
         """Fit threshold and probability to a validation set; nothing changes where its pairs are of one kind."""
-        counts = self._counts(queries)
+        counts = self._counts(queries) or self._of_all(queries)
         if counts.same.sum() > 0 and counts.different.sum() > 0:
             self.calibration = fit_calibration(counts, self.method, self.balanced)
 
     def evaluate(self, queries: EmbeddedSet, gallery: EmbeddedSet | None = None) -> dict[str, float]:
         """Return the figures of the set's pairs; a gallery isn't looked at."""
         counts = self._counts(queries)
+        if counts is None:
+            assert self.pairs is not None
+            warnings.warn(
+                f"{self.pairs_file}: none of its samples ({self.pairs.first[0]} is the first) is in this set, so its "
+                "figures are nan",
+                stacklevel=2,
+            )
+            return dict.fromkeys(self._judged_by(), math.nan)
         figures = {name: figure(counts) for name, figure in self._judged_by().items()}
         if self.replicates:
             figures |= self._intervals(queries)
         if self.pairs is not None and self.pairs.folds is not None:
-            found = fold_accuracy(self._listed(queries, self.pairs), self.pairs.same, self.pairs.folds)
+            distances = self._listed(queries, self.pairs)
+            assert distances is not None
+            found = fold_accuracy(distances, self.pairs.same, self.pairs.folds)
             figures |= {"fold_accuracy": found.mean, "fold_accuracy_standard_error": found.standard_error}
         if self.calibration is not None:
             figures["verification_accuracy"] = accuracy(counts, self.calibration.threshold, self.balanced)
         return figures
 
-    def _counts(self, samples: EmbeddedSet) -> PairCounts:
-        if self.pairs is not None:
-            return count_pairs(self._listed(samples, self.pairs), self.pairs.same)
+    def _counts(self, samples: EmbeddedSet) -> PairCounts | None:
+        """Return the pairs to judge; None where the list is of files none of which is in the set."""
+        if self.pairs is None:
+            return self._of_all(samples)
+        distances = self._listed(samples, self.pairs)
+        return None if distances is None else count_pairs(distances, self.pairs.same)
+
+    def _of_all(self, samples: EmbeddedSet) -> PairCounts:
         if self.distance != "loss":
             return count_all_pairs(samples.embeddings, samples.labels, self.distance, self.bins)
         n_pairs = len(samples.labels) * (len(samples.labels) - 1) // 2
@@ -167,15 +187,22 @@ class VerificationMetrics(EmbeddingMetric):
             return listed_distances(learned(*self._loss_distance), first, second)
         return pair_distances(first, second, self.distance).cpu()
 
-    def _listed(self, samples: EmbeddedSet, pairs: PairList) -> Tensor:
-        """(n,) distances of the listed pairs, whose samples are known by their indices."""
-        place = {index: place for place, index in enumerate(samples.indices.tolist())}
-        missing = sorted({index for index in (*pairs.first, *pairs.second) if index not in place})
+    def _listed(self, samples: EmbeddedSet, pairs: PairList) -> Tensor | None:
+        """(n,) distances of the listed pairs; None where the list is of files none of which is in the set."""
+        names = list(dict.fromkeys((*pairs.first, *pairs.second)))
+        if pairs.by_index:
+            place = {str(index): place for place, index in enumerate(samples.indices.tolist())}
+        else:
+            (path_of,) = self._path_of
+            place = places_by_path(names, [] if path_of is None else [path_of(i) for i in samples.indices.tolist()])
+            if not place:
+                return None
+        missing = [name for name in names if name not in place]
         if missing:
             raise ValueError(
                 f"the list of pairs names {len(missing)} samples that aren't in the set, {missing[0]} first"
             )
-        first, second = (samples.embeddings[[place[i] for i in side]] for side in (pairs.first, pairs.second))
+        first, second = (samples.embeddings[[place[name] for name in side]] for side in (pairs.first, pairs.second))
         return self.distances(first, second)
 
     def get_extra_state(self) -> dict[str, Any]:

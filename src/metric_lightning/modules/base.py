@@ -334,7 +334,9 @@ class MetricModule(Part, LightningModule, ABC):
         self.evaluated[stage] = queries
         figures: dict[str, float] = {}
         gallery = self._gallery()
+        dataset = getattr(getattr(self.trainer, "datamodule", None), f"{stage}_set", None)
         for metric in self.metrics:
+            metric.take_paths(getattr(dataset, "path_of", None))  # type: ignore[operator]
             if stage == "val":
                 metric.fit(queries)  # type: ignore[operator]
             figures |= metric.evaluate(queries, gallery)  # type: ignore[operator]

@@ -55,6 +55,9 @@ class GarmentPairs(MetricDataModule):
         garment_size: smallest and largest side of a garment, in pixels.
         coloured: paint each garment in a random colour, so that colours tell nothing; else they are grey, as
             Fashion-MNIST has them, and of random brightness.
+        rotated_classes: train also on garments turned by 90, 180 and 270 degrees, as kinds of their own: a pair may
+            then show a boot in both pictures and a boot upside down in one. Six classes alone are few to learn
+            comparing from.
         batches: how training batches are drawn. None: `PlainBatches()`.
         eval_batch_size: pairs in a batch of the other loaders.
         num_workers: processes that load.
@@ -76,6 +79,7 @@ class GarmentPairs(MetricDataModule):
         size: int = 64,
         garment_size: tuple[int, int] = (22, 32),
         coloured: bool = False,
+        rotated_classes: bool = False,
         batches: BatchStrategy | None = None,
         eval_batch_size: int = 64,
         num_workers: int = 0,
@@ -89,6 +93,7 @@ class GarmentPairs(MetricDataModule):
             raise ValueError(f"garment_size must be 1 <= smallest <= largest <= size={size}, got {garment_size}")
         self.garment_size = garment_size
         self.coloured = coloured
+        self.rotated_classes = rotated_classes
         self._garments = FashionMNIST(root=root)
         names = self._garments.class_names
         # Coat, trouser, sandal, bag: one of each kind, unlike each other.
@@ -139,18 +144,19 @@ class GarmentPairs(MetricDataModule):
         return self.train_set, self.test_set
 
     def _pasted(self, part: str, images: Tensor, labels: Tensor, classes: list[int], count: int) -> LabelledDataset:
-        by_class = {number: images[labels == number] for number in classes}
+        turns = range(4 if self.rotated_classes and part == "train" else 1)
+        kinds = [(number, images[labels == number].rot90(turn, (2, 3))) for turn in turns for number in classes]
         pictures = [photograph(name, 2 * self.size) for name in PHOTOGRAPHS[part]]
         settings = (self.size, self.garment_size, self.distractors, self.coloured)
-        pairs = PastedPairs(by_class, pictures, count, settings, self.own_class_names, fixed=part != "train")
+        pairs = PastedPairs(kinds, pictures, count, settings, self.own_class_names, fixed=part != "train")
         return Subset(pairs, torch.arange(count), self._number_of[pairs.labels], self.class_names)
 
 
 class PastedPairs(PairDataset):
-    """Pairs of pictures with garments pasted in; pair i shows class number i modulo their number.
+    """Pairs of pictures with garments pasted in; pair i shows kind i modulo their number.
 
     Args:
-        garments: pictures (k, 1, h, w) uint8 of each class.
+        kinds: of garments, each the number of its class and pictures (k, 1, h, w) uint8.
         photographs: (3, H, W) uint8 each, larger than `size`.
         count: pairs.
         settings: (size, (smallest, largest garment), distractors, coloured).
@@ -160,7 +166,7 @@ class PastedPairs(PairDataset):
 
     def __init__(
         self,
-        garments: dict[int, Tensor],
+        kinds: list[tuple[int, Tensor]],
         photographs: list[Tensor],
         count: int,
         settings: tuple[int, tuple[int, int], int, bool],
@@ -168,20 +174,20 @@ class PastedPairs(PairDataset):
         fixed: bool,
     ):
         self.size, self.garment_size, self.distractors, self.coloured = settings
-        self.garments, self.photographs, self.fixed = garments, photographs, fixed
-        numbers = sorted(garments)
-        labels = [numbers[place % len(numbers)] for place in range(count)]
+        self.kinds, self.photographs, self.fixed = kinds, photographs, fixed
+        labels = [kinds[place % len(kinds)][0] for place in range(count)]
         super().__init__(labels, class_names, (2, 3, self.size, self.size))
 
     def pair(self, index: int) -> tuple[Tensor, Tensor]:
+        shared = index % len(self.kinds)
         if not self.fixed:
-            return self._drawn(int(self.labels[index]))
+            return self._drawn(shared)
         with torch_random_restored() as random:
             random.manual_seed(index)
-            return self._drawn(int(self.labels[index]))
+            return self._drawn(shared)
 
     def _drawn(self, shared: int) -> tuple[Tensor, Tensor]:
-        others = [number for number in self.garments if number != shared]
+        others = [kind for kind in range(len(self.kinds)) if kind != shared]
         order = [others[place] for place in torch.randperm(len(others)).tolist()]
         pictures, masks = [], []
         for side in range(2):
@@ -196,19 +202,19 @@ class PastedPairs(PairDataset):
         top, left = (_below(extent - self.size + 1) for extent in photo.shape[1:])
         picture = photo[:, top : top + self.size, left : left + self.size].float()
         mask = torch.zeros(self.size, self.size, dtype=torch.bool)
-        classes = [shared, *distracting]
-        for number in (classes[place] for place in torch.randperm(len(classes)).tolist()):
-            garment, shape = self._garment(number)
+        kinds = [shared, *distracting]
+        for kind in (kinds[place] for place in torch.randperm(len(kinds)).tolist()):
+            garment, shape = self._garment(kind)
             side = garment.shape[-1]
-            row, column = self._place(mask if number != shared else None, shape)
+            row, column = self._place(mask if kind != shared else None, shape)
             window = (slice(row, row + side), slice(column, column + side))
             picture[:, window[0], window[1]] = torch.where(shape, garment, picture[:, window[0], window[1]])
-            mask[window] = (mask[window] | shape) if number == shared else (mask[window] & ~shape)
+            mask[window] = (mask[window] | shape) if kind == shared else (mask[window] & ~shape)
         return picture.round().to(torch.uint8), mask
 
-    def _garment(self, number: int) -> tuple[Tensor, Tensor]:
+    def _garment(self, kind: int) -> tuple[Tensor, Tensor]:
         """Return a garment (3, s, s) in a random colour, and where it is (s, s)."""
-        pictures = self.garments[number]
+        pictures = self.kinds[kind][1]
         small, large = self.garment_size
         side = small + _below(large - small + 1)
         scaled = interpolate(pictures[_below(len(pictures))][None].float(), (side, side), mode="bilinear")[0]
