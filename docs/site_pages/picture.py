@@ -183,7 +183,7 @@ def _draw_map(axis: Axes, cost: Tensor) -> None:
     axis.tick_params(labelsize=8)
     figure = axis.figure
     assert isinstance(figure, Figure)
-    figure.colorbar(image, ax=axis, shrink=0.7).ax.tick_params(labelsize=8)
+    figure.colorbar(image, ax=axis, shrink=0.7, label="cost").ax.tick_params(labelsize=8)
 
 
 def _draw_angles(axis: Axes, curve: tuple[Tensor, Tensor]) -> None:

@@ -99,11 +99,12 @@ def _said(found: Descent, escaped: Descent) -> str:
     def told(result: Descent) -> str:
         return f"{'told apart' if result.overlap < _TOLD_APART else 'not told apart'} (overlap {result.overlap:.2f})"
 
+    stars = " Stars are the loss's class weights." if len(found.weights) else ""
     return (
         f"After 200 steps on the toy batch its classes are {told(found)}; after as many from a collapsed start, all "
         f"points within about 0.01, {told(escaped)}. Overlap is the probability that a pair of one class lies farther "
         "apart than a pair of different classes. Free points are no network: they show the forces, not what a network "
-        "makes of them."
+        f"makes of them.{stars}"
     )
 
 

@@ -1,12 +1,16 @@
 """Makes the runs that are not finished yet, each in a process of its own."""
 
+import multiprocessing
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
 
 from experiments.harness.run import Run
+
+# Processes are forked from one that has imported everything and computed nothing: a run begins at once.
+_WARM = multiprocessing.get_context("forkserver")
+_WARM.set_forkserver_preload(["experiments.harness.worker"])
 
 
 def execute(runs: Sequence[Run], jobs: int, threads: int | None, finished: Callable[[Run], None]) -> dict[Run, str]:
@@ -37,14 +41,27 @@ def execute(runs: Sequence[Run], jobs: int, threads: int | None, finished: Calla
 
 def _make(run: Run, threads: int | None) -> str:
     """Make one run; return "" or what went wrong."""
-    environment = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
-    arguments = run.arguments()
     run.folder.mkdir(parents=True, exist_ok=True)
     log = run.folder / "run.log"
-    with log.open("ab") as output:
-        command = [sys.executable, "-m", "experiments.harness.worker", str(run.folder), *arguments]
-        subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, env=environment, check=False)
+    in_a_process(run.folder, run.arguments(), log, threads)
     if run.result() is not None:
         return ""
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     return f"{lines[-1] if lines else 'no output'} (see {log})"
+
+
+def in_a_process(folder: Path, arguments: list[str], log: Path, threads: int | None) -> None:
+    """Train as `arguments` say, in a process of its own whose output goes to `log`."""
+    process = _WARM.Process(target=_train, args=(folder, arguments, log, threads))
+    process.start()
+    process.join()
+
+
+def _train(folder: Path, arguments: list[str], log: Path, threads: int | None) -> None:
+    with log.open("ab") as output:
+        for stream in (1, 2):
+            os.dup2(output.fileno(), stream)
+    from experiments.harness.worker import train, use_threads
+
+    use_threads(threads)
+    train(folder, arguments)

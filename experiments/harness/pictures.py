@@ -54,6 +54,8 @@ def scatter_grid(files: dict[str, Path], title: str) -> Figure:
             draw_points(axis, points, class_names, limits, size=5.0, name_size=8)
             axis.set_title(plain(f"{method}, {part}"), fontsize=8)
             axis.tick_params(labelsize=6)
+    figure.supxlabel("embedding dimension 1", fontsize=9)
+    figure.supylabel("embedding dimension 2", fontsize=9)
     return figure
 
 

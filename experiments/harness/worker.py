@@ -1,7 +1,4 @@
-"""One run in a process of its own: trains through the command line, then writes what tables and pictures need.
-
-python -m experiments.harness.worker FOLDER fit --config X.yaml ...
-"""
+"""One run in a process of its own: trains through the command line, then writes what tables and pictures need."""
 
 import io
 import sys
@@ -9,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from experiments.harness.budget import Budget
 from metric_lightning.callbacks.best_checkpoint import BestCheckpoint
@@ -21,6 +19,12 @@ from metric_lightning.command_line.arguments import completed
 
 _CALLBACKS = (Budget, CollapseDiagnosis)
 _MOST_POINTS = 1000  # of each part, in pictures
+
+
+def use_threads(threads: int | None) -> None:
+    """Let this process compute with so many threads; None: as the environment says."""
+    if threads is not None:
+        torch.set_num_threads(threads)
 
 
 def train(folder: Path, arguments: list[str]) -> None:
@@ -70,7 +74,3 @@ def _points(cli: MetricCLI) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
     return buffer.getvalue()
-
-
-if __name__ == "__main__":
-    train(Path(sys.argv[1]), sys.argv[2:])

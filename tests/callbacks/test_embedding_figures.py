@@ -89,7 +89,7 @@ def test_an_unknown_projection_is_refused():
         EmbeddingFigures(projection="pca")
 
 
-@pytest.mark.parametrize("zero, said", [(True, r"; all within \S+ of the margin"), (False, "")])
+@pytest.mark.parametrize("zero, said", [(True, r"; the whole square is \S+ margins across"), (False, "")])
 def test_a_picture_smaller_than_the_margin_says_so(tmp_path, monkeypatch, zero, said):
     titles = []
     monkeypatch.setattr(

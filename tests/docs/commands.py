@@ -1,17 +1,21 @@
 """Runs the commands that a page shows, as a reader would in a checkout, with few steps.
 
 - The package's own commands run whole, but that a `fit` is cut to a few batches.
-- What takes long, or another machine, is checked as far as it can be: a benchmark's or comparison's arguments are
+- What takes long, or another machine, is checked as far as it can be: the arguments of benchmarks and experiments are
   parsed, a torchrun's inner command is checked against the parser, a make target and an extra exist.
 - Anything else fails: a page shows no command that the tests don't know.
 """
 
+import argparse
 import importlib.util
+import inspect
 import os
 import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from unittest.mock import patch
 
 import yaml
 from sybil import Example
@@ -62,7 +66,36 @@ def run_module(module: str, arguments: list[str]) -> None:
         assert all(Path("experiments", config).exists() or Path(config).exists() for config in configs), configs
     else:
         is_package = hasattr(importlib.import_module(module), "__path__")
-        assert importlib.util.find_spec(f"{module}.__main__") if is_package else importlib.import_module(module).main
+        arguments_fit(importlib.import_module(f"{module}.__main__" if is_package else module), arguments)
+
+
+class _Parsed(Exception):
+    """The arguments are right; what would come now takes long."""
+
+
+def arguments_fit(module: ModuleType, arguments: list[str]) -> None:
+    """Let a command parse its arguments, and no more."""
+    if "parse_args" not in inspect.getsource(module):
+        assert not arguments and module.main
+        return
+    parse = argparse.ArgumentParser.parse_args
+
+    def only_parse(parser: argparse.ArgumentParser, given: list[str] | None = None) -> None:
+        parse(parser, given)
+        raise _Parsed
+
+    command = module.track if hasattr(module, "track") else module.main
+    # An ellipsis stands for more of what is before it.
+    arguments = [word for word in arguments if word != "..."]
+    line = patch("sys.argv", [module.__name__, *arguments])
+    with patch.object(argparse.ArgumentParser, "parse_args", only_parse), line:
+        try:
+            command(*([arguments] if inspect.signature(command).parameters else []))
+        except _Parsed:
+            return
+        except SystemExit as end:
+            raise AssertionError(f"{module.__name__} {shlex.join(arguments)}: status {end.code}") from end
+    raise AssertionError(f"{module.__name__} did not parse its arguments")
 
 
 def own_command(arguments: list[str]) -> None:

@@ -43,12 +43,12 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         Path(f"{name}.yaml").write_text(CONFIG.format(loss=loss, dim=2))
     folders = []
 
-    def run(arguments: list[str], stdout: object, **options: object) -> None:
-        folders.append(Path(arguments[3]))
+    def run(folder: Path, arguments: list[str], log: Path, threads: int | None) -> None:
+        folders.append(folder)
         with contextlib.redirect_stdout(open(os.devnull, "w")):  # noqa: SIM115
-            worker.train(folders[-1], arguments[4:])
+            worker.train(folder, arguments)
 
-    monkeypatch.setattr(execute.subprocess, "run", run)
+    monkeypatch.setattr(execute, "in_a_process", run)
     return folders
 
 
@@ -87,13 +87,13 @@ def test_stopped_run_goes_on_to_the_same_figures(made: list[Path]) -> None:
 
 
 def test_failed_run_is_told_and_the_others_go_on(made: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(arguments: list[str], stdout: object, **options: object) -> None:
+    def run(folder: Path, arguments: list[str], log: Path, threads: int | None) -> None:
         if "triplet.yaml" in arguments:
-            stdout.write(b"Epoch 1\nMemoryError: no room\n\n")  # type: ignore[attr-defined]
+            log.write_text("Epoch 1\nMemoryError: no room\n\n")
         else:
-            worker.train(Path(arguments[3]), arguments[4:])
+            worker.train(folder, arguments)
 
-    monkeypatch.setattr(execute.subprocess, "run", run)
+    monkeypatch.setattr(execute, "in_a_process", run)
     table = compare(["contrastive.yaml", "triplet.yaml", "--seeds", "1", "--max_epochs", "1"])
     assert "seed 0 failed" in table
     page = Path("lightning_logs/compare/selection/table.md").read_text()

@@ -114,7 +114,7 @@ def _within_margin(loss: MetricLoss, parts: dict[str, Samples]) -> str:
     left, bottom, side = limits_of(clouds)
     corners = torch.tensor([[left, bottom], [left + side, bottom + side]])
     across = float(loss_distances(loss, corners[:1], corners[1:]))
-    return f"; all within {across / scale:.1g} of the margin" if across < scale else ""
+    return f"; the whole square is {across / scale:.1g} margins across" if across < scale else ""
 
 
 def _scatter(parts: dict[str, Samples], title: str) -> Figure:

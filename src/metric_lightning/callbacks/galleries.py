@@ -5,7 +5,7 @@ from torch import Tensor
 
 from metric_lightning.callbacks.hard_cases import hardest_triplets, worst_queries
 from metric_lightning.callbacks.images import as_images
-from metric_lightning.callbacks.loss_distances import loss_distances
+from metric_lightning.callbacks.loss_distances import distance_name, loss_distances
 from metric_lightning.callbacks.pictures import write_figure
 from metric_lightning.callbacks.samples import PART_TITLES, Samples, Stage, samples_of
 from metric_lightning.callbacks.snapshot import SnapshotCallback
@@ -87,7 +87,11 @@ class Galleries(SnapshotCallback):
             )
         if rows:
             titles = ["anchor", "farthest of\nits class", "closest of\nanother"]
-            write_figure(trainer, name, gallery_figure(rows, titles, f"Hardest triplets, {where}"))
+            write_figure(
+                trainer,
+                name,
+                gallery_figure(rows, titles, f"Hardest triplets by {distance_name(module.loss)} distance, {where}"),
+            )
 
     def _retrieval(
         self,
@@ -109,4 +113,5 @@ class Galleries(SnapshotCallback):
                 rows[-1].append(Picture(item_images[item], caption, is_right))
         if rows:
             titles = ["query", *(f"nearest\n{rank + 1}" for rank in range(worst.items.shape[1]))]
-            write_figure(trainer, name, gallery_figure(rows, titles, f"Worst queries among training samples, {where}"))
+            title = f"Worst queries among training samples by {distance_name(module.loss)} distance, {where}"
+            write_figure(trainer, name, gallery_figure(rows, titles, title))

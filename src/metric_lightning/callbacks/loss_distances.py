@@ -1,10 +1,14 @@
 """Distances as the loss sees them."""
 
+import re
+
 import torch
 from torch import Tensor
 
 from metric_lightning.functional.distances import euclidean_distances
 from metric_lightning.losses.base import MetricLoss, PairwiseLoss
+
+_PROPER = ("Euclidean", "L1", "Lp")
 
 
 def loss_distances(loss: MetricLoss, x: Tensor, y: Tensor) -> Tensor:
@@ -14,8 +18,11 @@ def loss_distances(loss: MetricLoss, x: Tensor, y: Tensor) -> Tensor:
 
 
 def distance_name(loss: MetricLoss) -> str:
-    """Return the class of the distance, to be written on an axis."""
-    return type(loss.distance).__name__ if isinstance(loss, PairwiseLoss) else "EuclideanDistance"
+    """Return what kind of distance it is, to be written on an axis: "squared Euclidean", by its class's name."""
+    if not isinstance(loss, PairwiseLoss):
+        return "Euclidean"
+    words = re.findall("[A-Z][a-z0-9]*", type(loss.distance).__name__.removesuffix("Distance"))
+    return " ".join(word if word in _PROPER else word.lower() for word in words) or type(loss.distance).__name__
 
 
 def distance_scale(loss: MetricLoss) -> float | None:

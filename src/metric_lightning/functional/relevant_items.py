@@ -84,26 +84,6 @@ class SharedLabel:
         return columns_of(self._mask(rows))
 
 
-class GivenRelevance:
-    """A hand-made relation.
-
-    Args:
-        relevant: (Q, M) bool.
-
-    Example:
-        >>> GivenRelevance(torch.tensor([[False, True]])).columns(torch.tensor([0])).tolist()
-        [[1]]
-    """
-
-    def __init__(self, relevant: Tensor) -> None:
-        self._relevant = relevant
-        self.count = relevant.sum(1)
-
-    def columns(self, rows: Tensor) -> Tensor:
-        """Return (B, P) int64: the columns relevant to the queries `rows` (B,), -1 for filling."""
-        return columns_of(self._relevant[rows])
-
-
 def relevance_of_labels(query_labels: Tensor, gallery_labels: Tensor) -> Relevance:
     """Return `SameLabel` for labels (n,), `SharedLabel` for labels (n, C).
 

@@ -64,6 +64,8 @@ def class_distances_figure(
     names = [plain(class_names[label]) for label in shown.tolist()]
     axis.set_xticks(range(len(shown)), names, rotation=45 if max(map(len, names), default=0) > 3 else 0, ha="center")
     axis.set_yticks(range(len(shown)), names)
+    axis.set_xlabel("class")
+    axis.set_ylabel("class")
     if len(shown) <= _MOST_NUMBERS:
         for i, row in enumerate(values.tolist()):
             for j, value in enumerate(row):

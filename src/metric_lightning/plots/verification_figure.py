@@ -73,4 +73,4 @@ def _draw_roc(axis: Axes, pairs: PairCounts) -> None:
     axis.set_ylabel("true accept rate (share of same pairs)")
     axis.set_title(f"ROC curve, area {roc_auc(pairs):.3f}", fontsize=11)
     axis.grid(True, which="major", linewidth=0.3, alpha=0.5)
-    axis.legend(frameon=False, fontsize=9, loc="lower right")
+    axis.legend(framealpha=0.9, fontsize=9, loc="best")

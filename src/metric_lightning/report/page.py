@@ -33,6 +33,7 @@ _PICTURES = {
     "retrieval": "Worst cases: queries",
     "mislabelled": "Mislabelled candidates",
 }
+_PARTS = {"train": ", training", "val": ", validation", "test": ", test"}
 
 
 class Gallery(NamedTuple):
@@ -89,7 +90,7 @@ def galleries(runs: Sequence[RunFiles]) -> list[Gallery]:
     for start, title in _PICTURES.items():
         for name in names:
             if name.startswith(start):
-                part = {"val": ", validation", "test": ", test"}.get(Path(name).stem.rpartition("_")[2], ", over time")
+                part = _PARTS.get(Path(name).stem.rpartition("_")[2], ", over time")
                 images = [None if name not in run.pictures else data_url(run.pictures[name]) for run in runs]
                 found.append(Gallery(title + part, images))
     return found
