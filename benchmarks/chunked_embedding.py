@@ -7,14 +7,13 @@ Memory is what the process (in main memory) holds at most during the step, less 
 
 import gc
 import multiprocessing
-import re
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks.turns import forget_peak, memory
 from metric_lightning.losses import TripletMarginLoss
 from metric_lightning.modules.chunks import embed_in_chunks
 from metric_lightning.networks import EmbeddingNet
@@ -55,19 +54,12 @@ def _step(batch_size: int, chunk_size: int | None, queue: Any) -> None:
         inputs = torch.randn(size, 1, 28, 28)
         network.zero_grad()
         gc.collect()
-        Path("/proc/self/clear_refs").write_text("5")  # forget the peak
-        before, start = _status("VmRSS"), time.perf_counter()
+        forget_peak()
+        before, start = memory("VmRSS"), time.perf_counter()
         embeddings = network(inputs) if chunk_size is None else embed_in_chunks(network, inputs, chunk_size)
         loss(embeddings, labels[:size]).backward()
-        found = _status("VmHWM") - before, time.perf_counter() - start
+        found = memory("VmHWM") - before, time.perf_counter() - start
     queue.put(found)
-
-
-def _status(name: str) -> float:
-    """Return megabytes."""
-    match = re.search(rf"{name}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert match is not None
-    return int(match.group(1)) / 1024
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import torch
 import torch.multiprocessing
 from torch import Tensor
 
+from benchmarks.turns import forget_peak, memory
 from metric_lightning.metrics import EmbeddedSet, RetrievalMetrics
 
 N_RELEVANT, DIMENSION = 5, 128
@@ -91,17 +92,10 @@ def _peak(method: Callable[[Tensor, Tensor], object], n: int, answer: object) ->
     embeddings, labels = samples(n)
     method(embeddings[:200], labels[:200])
     # A child starts with its parent's peak; touching that much first would hide ours, so read the current size.
-    with open("/proc/self/clear_refs", "w") as peak:
-        peak.write("5")
-    before = _status("VmRSS")
+    forget_peak()
+    before = memory("VmRSS")
     method(embeddings, labels)
-    answer.put(_status("VmHWM") - before)  # type: ignore[attr-defined]
-
-
-def _status(name: str) -> float:
-    """MiB."""
-    with open("/proc/self/status") as lines:
-        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
+    answer.put(memory("VmHWM") - before)  # type: ignore[attr-defined]
 
 
 def peak_memory(method: Callable[[Tensor, Tensor], object], n: int) -> float:

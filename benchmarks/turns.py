@@ -56,7 +56,7 @@ def in_a_process(work: Callable[[], Timing], limit: float) -> Timing | str:
 
 def process_peak() -> float:
     """Return the most memory this process has held, in MiB."""
-    return _status("VmHWM")
+    return memory("VmHWM")
 
 
 def _answer(work: Callable[[], Any], sender: Connection) -> None:
@@ -74,14 +74,20 @@ def _peak_of(run: Callable[[], object], device: str) -> float:
         before = torch.cuda.memory_allocated()
         run()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    with open("/proc/self/clear_refs", "w") as peak:  # the peak starts again from what is held now
-        peak.write("5")
-    before = _status("VmRSS")
+    forget_peak()
+    before = memory("VmRSS")
     run()
-    return _status("VmHWM") - before
+    return memory("VmHWM") - before
 
 
-def _status(name: str) -> float:
+def forget_peak() -> None:
+    """Let the most held start again from what is held now."""
+    with open("/proc/self/clear_refs", "w") as peak:
+        peak.write("5")
+
+
+def memory(name: str) -> float:
+    """Return a figure of this process's memory, VmRSS (held) or VmHWM (the most held), in MiB; Linux only."""
     with open("/proc/self/status") as lines:
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(name))
 
