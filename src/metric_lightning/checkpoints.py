@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +72,15 @@ def newest_checkpoint(folder: Path, but: Path | None = None) -> Path | None:
         folder: looked through with all its folders.
         but: a file to pass over.
     """
-    found = sorted(folder.rglob("*.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in found:
+    return newest_whole(path for path in folder.rglob("*.ckpt") if path != but)
+
+
+def newest_whole(paths: Iterable[Path]) -> Path | None:
+    """Return the newest of these checkpoints that can be read whole; None where there is none."""
+    for path in sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True):
         try:
-            if path != but:
-                torch.load(path, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
-                return path
+            torch.load(path, map_location="cpu", weights_only=True, mmap=True)["state_dict"]
+            return path
         except Exception:  # as above
             continue
     return None

@@ -34,7 +34,7 @@ from metric_lightning.command_line.parser import OneSentenceParser
 from metric_lightning.command_line.quiet import hush
 from metric_lightning.command_line.results import print_figures, write_json
 from metric_lightning.command_line.run_folder import LOGS, run_folder_of, version_of
-from metric_lightning.command_line.saved_config import SaveConfig
+from metric_lightning.command_line.saved_config import SaveConfig, own_logger
 from metric_lightning.command_line.whole_numbers import whole_numbers_first
 from metric_lightning.data import MetricDataModule
 from metric_lightning.modules import MetricModule
@@ -87,7 +87,11 @@ class MetricCLI(LightningCLI):
             "--pairs", type=str | None, default=None, help="predict: file of pairs to be told same or different"
         )
         parser.add_argument(
-            "--default_callbacks", type=bool, default=True, help="projector, figures, summary, diagnosis"
+            "--default_callbacks",
+            type=bool,
+            default=True,
+            help="false: leave out all default callbacks but the checkpoints: summary, data check, diagnosis, figures, "
+            "mislabelled candidates, projector",
         )
         for name, callback in _CALLBACKS.items():
             parser.add_lightning_class_args(callback, name)
@@ -114,8 +118,7 @@ class MetricCLI(LightningCLI):
             experiment = self._settings.experiment
             checkpoint = self._settings.get("ckpt_path")
             version = version_of(Path(checkpoint), experiment) if checkpoint else None
-            arguments = Namespace(save_dir=str(LOGS), name=experiment, version=version, default_hp_metric=False)
-            trainer.logger = Namespace(class_path="lightning.pytorch.loggers.TensorBoardLogger", init_args=arguments)
+            trainer.logger = own_logger(experiment, version)
 
     def instantiate_classes(self) -> None:
         """Make data, model and trainer; where a checkpoint will fill the network, no pretrained weights are fetched."""
@@ -159,7 +162,9 @@ class MetricCLI(LightningCLI):
         if self._settings.pairs:
             path = Path(self._settings.output or self._folder(ckpt_path) / "pairs.csv")
             file = Path(self._settings.pairs)
-            print(judge_pairs(self.trainer, self.model, self.datamodule, file, ckpt_path, path))
+            said = judge_pairs(self.trainer, self.model, self.datamodule, file, ckpt_path, path)
+            if self.trainer.is_global_zero:
+                print(said)
             return
         path = Path(self._settings.output or self._folder(ckpt_path) / "predictions.npz")
         self.trainer.callbacks.append(EmbeddingWriter(path))  # type: ignore[attr-defined]

@@ -46,11 +46,14 @@ class References(NamedTuple):
         embeddings: (M, D).
         labels: (M,).
         own: (N,) int64, the column that is the anchor itself, or None where anchors are not among the references.
+        numbers: (N,) int64, which of the whole batch's anchors each is: random miners draw by it, so that ranks draw as
+            one process does. None: `own`, and without it 0, 1, ...
     """
 
     embeddings: Tensor
     labels: Tensor
     own: Tensor | None = None
+    numbers: Tensor | None = None
 
 
 class Ratio(NamedTuple):

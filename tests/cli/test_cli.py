@@ -271,6 +271,13 @@ def test_the_saved_config_repeats_the_run(run, tmp_path, monkeypatch):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_the_help_says_which_callbacks_are_default(capsys):
+    with pytest.raises(SystemExit):
+        main(["fit", "--help"])
+    words = "leave out all default callbacks but the checkpoints: summary, data check, diagnosis, figures, mislabelled"
+    assert words in " ".join(capsys.readouterr().out.split())
+
+
 def test_another_projects_parts_are_named_in_yaml(tmp_path, monkeypatch, capsys):
     example = Path(__file__).parents[2] / "examples" / "shapes"
     monkeypatch.chdir(tmp_path)

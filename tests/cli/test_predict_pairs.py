@@ -121,6 +121,14 @@ def test_no_threshold_is_one_sentence(checkpoint, capsys):
     assert "the checkpoint holds no fitted threshold: name metric_lightning.metrics.Ver" in capsys.readouterr().err
 
 
+def test_only_the_first_rank_prints(checkpoint, monkeypatch, capsys):
+    Path("pairs.txt").write_text("0 1\n")
+    for first, lines in ((True, 1), (False, 0)):
+        monkeypatch.setattr("lightning.pytorch.Trainer.is_global_zero", first)
+        main(["predict", "--ckpt_path", checkpoint, "--pairs", "pairs.txt"])
+        assert capsys.readouterr().out.count("1 pairs, of which") == lines
+
+
 def test_columns(tmp_path):
     (tmp_path / "a").write_text('"a, b.png",c d.png\ne.png\tf g.png\n')
     assert read_columns(tmp_path / "a") == [("a, b.png", "c d.png"), ("e.png", "f g.png")]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.chunked_embedding import peak_of_a_step
+from metric_lightning.errors import UserError
 from metric_lightning.losses import CrossBatchMemory, MetricLoss, ProxyAnchorLoss, SoftmaxLoss, TripletMarginLoss
 from metric_lightning.miners import RandomHardNegative
 from metric_lightning.modules import EmbeddingModule
@@ -61,7 +62,7 @@ def test_dropout_draws_the_same_again():
     network = small_network(dropout=0.5)
     inputs = torch.randn(9, 1, 4, 4, dtype=torch.float64)
     torch.manual_seed(1)
-    kept = torch.cat([network(chunk) for chunk in inputs.split(4)])
+    kept = torch.cat([network(chunk) for chunk in inputs.split(3)])  # even chunks of at most 4
     kept.square().sum().backward()
     expected = [parameter.grad for parameter in network.parameters()]
     again = copy.deepcopy(network)
@@ -81,13 +82,40 @@ def test_running_statistics_move_once_a_chunk():
     torch.testing.assert_close(dict(network.named_buffers()), dict(expected.named_buffers()))
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: nn.utils.parametrizations.spectral_norm(nn.Conv2d(1, 3, 3)),
+        lambda: nn.Sequential(nn.Conv2d(1, 3, 3), nn.InstanceNorm2d(3, affine=True, track_running_stats=True)),
+        lambda: nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3, momentum=None)),
+    ],
+    ids=["spectral-norm", "instance-norm", "batch-norm"],
+)
+def test_a_network_with_state_sees_in_the_backward_pass_what_it_saw_before(layer):
+    torch.manual_seed(2)
+    network = nn.Sequential(layer(), nn.Flatten(), nn.Linear(12, 5)).double()
+    kept = copy.deepcopy(network)
+    inputs = torch.randn(9, 1, 4, 4, dtype=torch.float64)
+    for _ in range(2):
+        torch.cat([kept(chunk) for chunk in inputs.split(3)]).square().sum().backward()
+        embed_in_chunks(network, inputs, 4).square().sum().backward()
+    gradients_of = [[parameter.grad for parameter in one.parameters()] for one in (network, kept)]
+    torch.testing.assert_close(*gradients_of, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(dict(network.named_buffers()), dict(kept.named_buffers()))
+
+
+def test_no_chunk_is_a_single_row_of_a_larger_batch():
+    network = small_network(batch_norm=True)
+    embed_in_chunks(network, torch.randn(9, 1, 4, 4, dtype=torch.float64), 4).sum().backward()
+
+
 def test_no_inputs_give_no_embeddings():
     found = embed_in_chunks(small_network(), torch.zeros(0, 1, 4, 4, dtype=torch.float64), 4)
     assert found.shape == (0, 5) and found.requires_grad
 
 
 def test_inputs_that_are_no_tensor_are_refused():
-    with pytest.raises(TypeError, match="embed_chunk_size needs inputs in one tensor .* got dict"):
+    with pytest.raises(UserError, match="embed_chunk_size needs inputs in one tensor .* got dict"):
         embed_in_chunks(small_network(), {"image": torch.zeros(1)}, 4)
 
 

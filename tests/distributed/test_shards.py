@@ -171,6 +171,16 @@ def test_fit_saves_all_shares_and_goes_on_with_any_number_of_ranks(tmp_path):
     assert len(alone.loss.weight) == 6 and single.global_step == 12
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning.*", "ignore::DeprecationWarning")
+def test_several_ranks_go_on_with_what_one_process_saved(tmp_path):
+    one = module()
+    data = SmallData(PlainBatches(16))
+    trainer(tmp_path, max_epochs=-1, max_steps=12, callbacks=[Save(tmp_path / "7.ckpt", 7)]).fit(one, data)
+    ranks = as_torchrun(2, fit_and_save, tmp_path, 11, str(tmp_path / "7.ckpt"))
+    found = torch.cat([rank["share"] for rank in ranks])
+    torch.testing.assert_close(found, one.loss.weight.detach(), rtol=1e-4, atol=1e-4)
+
+
 CLIP = 0.05  # far below the norms of this run, so that every step is scaled
 
 

@@ -16,6 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from metric_lightning.callbacks.stop_signal import StopSignal
 from metric_lightning.callbacks.whole_files import WholeFiles
+from metric_lightning.errors import UserError
 
 _TERMINATED = 128 + 15
 
@@ -78,6 +79,7 @@ class BestCheckpoint(ModelCheckpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Listen for SIGTERM."""
         super().on_train_start(trainer, pl_module)
+        _check_validation_between_steps(trainer)
         self._last_written = time.monotonic()
         self._step = trainer.global_step
         self._stop.listen()
@@ -143,6 +145,17 @@ class BestCheckpoint(ModelCheckpoint):
         if not self._keeps_last:
             return "save_last is off, so nothing was written"
         return f"go on with --ckpt_path {Path(self.last_model_path)}"
+
+
+def _check_validation_between_steps(trainer: Trainer) -> None:
+    """Refuse checkpoints while gradients are gathered: a run that goes on from one would lose them."""
+    every, gathered = trainer.val_check_batch, trainer.accumulate_grad_batches
+    within = trainer.enable_validation and every < trainer.num_training_batches
+    if within and trainer.check_val_every_n_epoch is not None and every % gathered:
+        raise UserError(
+            f"validation, and with it a checkpoint, comes every {every} batches, but gradients are gathered over "
+            f"{gathered}: let trainer.val_check_interval be a multiple of trainer.accumulate_grad_batches"
+        )
 
 
 def _validates_next(trainer: Trainer, batch_idx: int) -> bool:

@@ -26,7 +26,7 @@ class RunSummary(Callback):
     In the run's folder, each file whole or not at all:
 
     - `run.json`, when training (or a test) starts: versions of packages, git commit and changed files, seed,
-      fingerprint of the data, command, machine;
+      fingerprint of the data, command, machine; under "resumed" the same of each process that went on with the run;
     - `metrics.json`, after training and after each test: {"train": {...}, "val": {...}, "test": {...}, "fit": {...}}
       with the last logged value of each figure (null: not a number), and of `fit` the epochs, steps, seconds
       (evaluation included) and best checkpoint. Figures of a part that isn't measured again are kept;
@@ -86,7 +86,7 @@ class RunSummary(Callback):
         if folder == self._recorded:
             return
         self._recorded = folder
-        write_atomically(folder / "run.json", as_json(run_record(trainer, module)))
+        _keep_record(folder / "run.json", trainer, run_record(trainer, module))
         logger, writer = tensorboard_logger(trainer), tensorboard_writer(trainer)
         if logger is None or writer is None:
             return
@@ -122,6 +122,17 @@ class RunSummary(Callback):
             if writer is not None:
                 writer._get_file_writer().add_summary(session_end(succeeded))
                 writer.flush()
+
+
+def _keep_record(path: Path, trainer: Trainer, record: dict[str, Any]) -> None:
+    """Write the record; of a run that goes on beneath that of its first process."""
+    if path.exists():
+        first = json.loads(path.read_text(encoding="utf-8"))
+        if trainer.state.fn != "fit":
+            return
+        first.setdefault("resumed", []).append(record | {"checkpoint": trainer.ckpt_path and str(trainer.ckpt_path)})
+        record = first
+    write_atomically(path, as_json(record))
 
 
 def summary_table(figures: Figures) -> Table:

@@ -2,12 +2,14 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import yaml
+from lightning.pytorch.utilities import rank_zero_only
 
 from metric_lightning.checkpoints import read_checkpoint
 from metric_lightning.command_line.first_run import with_first_config
-from metric_lightning.command_line.run_folder import experiment_of, last_checkpoint
+from metric_lightning.command_line.run_folder import best_checkpoint, experiment_of, last_checkpoint, told
 from metric_lightning.command_line.saved_config import config_of
 
 _COMMANDS = ("fit", "validate", "test", "predict")
@@ -18,7 +20,8 @@ def completed(arguments: list[str]) -> list[str]:
 
     - `fit --data.root FOLDER` alone is given a whole config;
     - `--experiment`, the name of the run's folder, from the name of the config file;
-    - `--ckpt_path last` becomes the newest whole checkpoint of the experiment;
+    - `--ckpt_path last`, also in the config file, becomes the newest whole checkpoint of the experiment, and "best" the
+      best of that run; which one that is is printed;
     - with `--ckpt_path FILE` and no `--config`, the configuration that the checkpoint holds: `test --ckpt_path FILE`
       is enough.
 
@@ -34,30 +37,39 @@ def completed(arguments: list[str]) -> list[str]:
     scan.add_argument("--experiment")
     given, _ = scan.parse_known_args(arguments[1:])
     command, rest = arguments[0], arguments[1:]
-    added: list[str] = []
-    experiment = given.experiment or experiment_of(given.config)
-    if given.ckpt_path in ("last", "best") and command in _COMMANDS:
-        checkpoint = str(last_checkpoint(experiment))
+    written = _written(given.config)
+    named = given.experiment or written.get("experiment")
+    experiment = named or experiment_of(given.config)
+    checkpoint = given.ckpt_path or written.get("ckpt_path")
+    if checkpoint in ("last", "best"):
+        word, find = checkpoint, last_checkpoint if checkpoint == "last" else best_checkpoint
+        checkpoint = str(find(experiment))
         rest = [*rest, "--ckpt_path", checkpoint]
-    else:
-        checkpoint = given.ckpt_path
-    if checkpoint and Path(checkpoint).suffix == ".ckpt" or checkpoint and Path(checkpoint).exists():
+        if rank_zero_only.rank == 0:
+            print(told(word, Path(checkpoint)), flush=True)
+    added: list[str] = []
+    if checkpoint and (Path(checkpoint).suffix == ".ckpt" or Path(checkpoint).exists()):
         read_checkpoint(checkpoint)
         if not given.config:
-            config = config_of(checkpoint)
-            if command != "fit":
-                config["trainer"] = _for_evaluation(config.get("trainer") or {})
-            added += ["--config", yaml.safe_dump(config, sort_keys=False)]
-            if given.experiment is None:
-                experiment = _experiment_of_checkpoint(checkpoint) or experiment
+            config = config_of(checkpoint, evaluation=command != "fit")
+            experiment = named or _experiment_of_checkpoint(checkpoint) or config.get("experiment") or experiment
+            added += ["--config", yaml.safe_dump(config | {"experiment": experiment}, sort_keys=False)]
     if given.experiment is None:
-        added += ["--experiment", experiment]
+        added = ["--experiment", experiment, *added]
     return [command, *added, *rest]
 
 
-def _for_evaluation(trainer: dict[str, object]) -> dict[str, object]:
-    """Keep of the trainer's settings what says where and how exactly it computes, not how it was trained."""
-    return {name: trainer[name] for name in ("accelerator", "precision", "deterministic") if name in trainer}
+def _written(files: list[str]) -> dict[str, Any]:
+    """Return what config files say at their top level, later ones first; what can't be read is complained of later."""
+    found: dict[str, Any] = {}
+    for file in files:
+        try:
+            content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError):
+            continue
+        if isinstance(content, dict):
+            found |= {name: value for name, value in content.items() if value is not None}
+    return found
 
 
 def _experiment_of_checkpoint(checkpoint: str) -> str | None:

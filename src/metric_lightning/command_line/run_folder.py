@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from metric_lightning.checkpoints import newest_checkpoint
+from metric_lightning.checkpoints import newest_whole, read_checkpoint
 from metric_lightning.errors import UserError
 
 LOGS = Path("lightning_logs")
@@ -40,13 +40,49 @@ def version_of(checkpoint: Path, experiment: str) -> str | None:
 
 
 def last_checkpoint(experiment: str) -> Path:
-    """Return the newest whole checkpoint of an experiment.
+    """Return the newest whole checkpoint of an experiment's own runs, not of those nested in its folder.
 
     Raises:
         UserError: there is none.
     """
     folder = LOGS / experiment
-    found = newest_checkpoint(folder) if folder.is_dir() else None
+    found = newest_whole(folder.glob("version_*/checkpoints/*.ckpt"))
     if found is None:
         raise UserError(f"--ckpt_path last: there is no whole checkpoint below {folder}; leave it out to start anew")
     return found
+
+
+def best_checkpoint(experiment: str) -> Path:
+    """Return the best checkpoint of the experiment's newest run, as its newest checkpoint knows it.
+
+    Raises:
+        UserError: there is none, or its file is gone.
+    """
+    last = last_checkpoint(experiment)
+    states = read_checkpoint(last).get("callbacks") or {}
+    named = next((state["best_model_path"] for state in states.values() if state.get("best_model_path")), None)
+    if named is None:
+        raise UserError(f"--ckpt_path best: {last} names no best checkpoint; give a file")
+    best = last.parent / Path(named).name
+    if not best.is_file():
+        raise UserError(f"--ckpt_path best: {best} is gone; give a file, or take last, which is {last}")
+    return best
+
+
+def told(word: str, checkpoint: Path) -> str:
+    """Return a line that says which checkpoint "last" or "best" is, and which newer versions have none."""
+    version = run_folder_of(checkpoint)
+    newer = [
+        (number, path.name)
+        for path in version.parent.glob("version_*")
+        if (number := _number(path.name)) > _number(version.name)
+    ]
+    without = ", ".join(name for _, name in sorted(newer))
+    step = read_checkpoint(checkpoint).get("global_step")
+    line = f"--ckpt_path {word} is {checkpoint} ({version.name}, step {step})"
+    return f"{line}; newer, but without a whole checkpoint: {without}" if without else line
+
+
+def _number(version: str) -> int:
+    number = version.removeprefix("version_")
+    return int(number) if number.isdecimal() else -1

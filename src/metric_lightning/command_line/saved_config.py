@@ -1,34 +1,73 @@
 """A run's whole configuration: beside its checkpoints for people, and within them, so that a checkpoint is enough."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import yaml
+from jsonargparse import Namespace
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 
+from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.checkpoints import CONFIG, read_checkpoint
+from metric_lightning.command_line.run_folder import LOGS
 from metric_lightning.errors import UserError
+
+_LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
+_OF_ONE_COMMAND = ("config", "ckpt_path", "output", "pairs")
+_OF_EVALUATION = ("seed_everything", "data", "model", "trainer")
 
 
 class SaveConfig(SaveConfigCallback):
-    """Writes config.yaml into the run's folder, and the same text into every checkpoint."""
+    """Writes config.yaml into the run's folder, and the same text into every checkpoint.
+
+    It repeats the run: what it was gone on from, and the folder's number, are no part of it. A run that is gone on with
+    by other settings gets config_resumed_1.yaml and so on beside it; the first file stays.
+    """
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write the file where a run has a folder: in `fit`."""
-        if stage == "fit" and trainer.logger is not None:
-            super().setup(trainer, pl_module, stage)
-
-    def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Nothing more than the file: hyperparameters are logged by the module."""
+        if stage != "fit" or trainer.logger is None or self.already_saved:
+            return
+        folder = trainer.log_dir  # a broadcast: every rank must ask
+        if trainer.is_global_zero and folder is not None:
+            _write_beside(Path(folder), self._text())
+        self.already_saved = True
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the configuration into the checkpoint, as text."""
-        checkpoint[CONFIG] = self.parser.dump(self.config, skip_none=False)
+        checkpoint[CONFIG] = self._text()
+
+    def _text(self) -> str:
+        config = self.config.clone()
+        config.ckpt_path = None
+        if is_own_logger(config.trainer.logger):
+            config.trainer.logger = None
+        text: str = self.parser.dump(config, skip_none=False)
+        return text
 
 
-def config_of(path: str | os.PathLike[str]) -> dict[str, Any]:
+def own_logger(experiment: str, version: str | None) -> Namespace:
+    """Return the logger of a run for which none is named."""
+    arguments = Namespace(save_dir=str(LOGS), name=experiment, version=version, default_hp_metric=False)
+    return Namespace(class_path=_LOGGER, init_args=arguments)
+
+
+def is_own_logger(logger: Any) -> bool:
+    """Whether it is that of `own_logger`, as Namespace or dict."""
+    if not isinstance(logger, Namespace | dict):
+        return False
+    arguments = logger.get("init_args") or {}
+    return logger.get("class_path") == _LOGGER and arguments.get("save_dir") == str(LOGS)
+
+
+def config_of(path: str | os.PathLike[str], evaluation: bool = False) -> dict[str, Any]:
     """Return the configuration of the run that wrote a checkpoint, without what belongs to that one command.
+
+    Args:
+        path: of the checkpoint.
+        evaluation: keep data and model, and of the trainer what says where and how exactly it computes.
 
     Raises:
         UserError: the checkpoint can't be read, or was not written by the command line.
@@ -39,4 +78,18 @@ def config_of(path: str | os.PathLike[str]) -> dict[str, Any]:
             f"{path} holds no configuration (its run was started from Python); give the data and model with --config"
         )
     config = yaml.safe_load(text)
-    return {name: value for name, value in config.items() if name in ("seed_everything", "data", "model", "trainer")}
+    trainer = config.get("trainer") or {}
+    if is_own_logger(trainer.get("logger")):
+        trainer["logger"] = None
+    if not evaluation:
+        return {name: value for name, value in config.items() if name not in _OF_ONE_COMMAND}
+    kept = {name: trainer[name] for name in ("accelerator", "precision", "deterministic") if name in trainer}
+    return {name: value for name, value in config.items() if name in _OF_EVALUATION} | {"trainer": kept}
+
+
+def _write_beside(folder: Path, text: str) -> None:
+    first = folder / "config.yaml"
+    resumed = sorted(folder.glob("config_resumed_*.yaml"))
+    if any(path.read_text(encoding="utf-8") == text for path in (first, *resumed) if path.exists()):
+        return
+    write_atomically(folder / f"config_resumed_{len(resumed) + 1}.yaml" if first.exists() else first, text)

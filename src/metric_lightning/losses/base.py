@@ -113,8 +113,7 @@ class PairwiseLoss(MetricLoss):
         keys = None
         if self.miner is not None:
             self.miner.use_dimensions(embeddings.shape[1])
-            rows = _numbers(embeddings) if references.own is None else references.own
-            keys = self.miner.keys(rows)
+            keys = self.miner.keys(_anchor_numbers(references, embeddings))
 
         def block(x: Tensor, y: Tensor, start: int) -> dict[str, Ratio]:
             part = slice(start, start + len(x))
@@ -128,6 +127,11 @@ class PairwiseLoss(MetricLoss):
 
         size = self.block_size if self.row_wise else max(1, len(embeddings))
         return sum_over_blocks(block, embeddings, references.embeddings, tuple(self.parameters()), size)
+
+
+def _anchor_numbers(references: References, embeddings: Tensor) -> Tensor:
+    given = references.own if references.numbers is None else references.numbers
+    return _numbers(embeddings) if given is None else given
 
 
 def _numbers(rows: Tensor) -> Tensor:

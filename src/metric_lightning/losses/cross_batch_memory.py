@@ -105,6 +105,7 @@ class CrossBatchMemory(MetricLoss):
                 torch.cat([full_precision(references.embeddings), remembered]),
                 torch.cat([references.labels, self.labels[:filled]]),
                 references.own,
+                references.numbers,
             )
         terms = self.loss.terms(embeddings, labels, columns)
         if self.training:

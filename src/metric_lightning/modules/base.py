@@ -204,7 +204,7 @@ class MetricModule(Part, LightningModule, ABC):
         if self._embed_chunk_size is None:
             embeddings = self(inputs)
         else:
-            embeddings = embed_in_chunks(self, inputs, self._embed_chunk_size)
+            embeddings = embed_in_chunks(self, inputs, self._embed_chunk_size, self.network)
         differentiated, value = self.batch_loss(embeddings, labels)
         if self._logs_this_step():
             self.log("train/loss", value, prog_bar=True, batch_size=len(labels))

@@ -7,25 +7,30 @@ the whole batch: exactly so for networks that treat each input by itself. What d
   for the whole batch;
 - batch normalisation sees the statistics of its chunk, not of the batch, and its running statistics move once a
   chunk, recomputation left out.
+
+What a network keeps in buffers (running statistics, the vectors of a spectral norm) is for the recomputation what it
+was for the chunk's first pass, and afterwards what it was before.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-_NORMS = (nn.modules.batchnorm._BatchNorm,)
+from metric_lightning.errors import UserError
+from metric_lightning.modules.gather import world_size
 
 
-def embed_in_chunks(network: nn.Module, inputs: Tensor, chunk_size: int) -> Tensor:
+def embed_in_chunks(network: nn.Module, inputs: Tensor, chunk_size: int, stateful: nn.Module | None = None) -> Tensor:
     """Return `network(inputs)`, with activation memory of `chunk_size` inputs.
 
     Args:
         network: maps (n, ...) to (n, D).
         inputs: (n, ...).
-        chunk_size: inputs at a time, at least 1.
+        chunk_size: inputs at a time, at least 1; chunks are as even as can be.
+        stateful: the part of the network whose buffers it changes; None: all of it.
 
     Raises:
-        TypeError: inputs are no tensor.
+        UserError: inputs are no tensor, or the network has synchronised batch normalisation on several ranks.
 
     Example:
         >>> network = nn.Linear(3, 2)
@@ -34,33 +39,46 @@ def embed_in_chunks(network: nn.Module, inputs: Tensor, chunk_size: int) -> Tens
         True
     """
     if not isinstance(inputs, Tensor):
-        raise TypeError(
+        raise UserError(
             f"embed_chunk_size needs inputs in one tensor (n, ...), got {type(inputs).__name__}: leave it out"
         )
-    if not torch.is_grad_enabled() or len(inputs) <= chunk_size:
-        return torch.cat([network(chunk) for chunk in inputs.split(chunk_size)]) if len(inputs) else network(inputs)
-    first = _StatisticsOnce(network)
-    return torch.cat([checkpoint(first, chunk, use_reentrant=False) for chunk in inputs.split(chunk_size)])
+    if world_size() > 1 and any(isinstance(module, nn.SyncBatchNorm) for module in network.modules()):
+        raise UserError(
+            "embed_chunk_size can't be used with synchronised batch normalisation: ranks with other numbers of chunks "
+            "would wait for each other; leave sync_batchnorm out"
+        )
+    if not len(inputs):
+        return network(inputs)
+    # Even chunks: a last one of a single row would have no statistics.
+    chunks = inputs.tensor_split(-(-len(inputs) // chunk_size))
+    if not torch.is_grad_enabled() or len(chunks) == 1:
+        return torch.cat([network(chunk) for chunk in chunks])
+    return torch.cat([checkpoint(_SameAgain(network, stateful), chunk, use_reentrant=False) for chunk in chunks])
 
 
-class _StatisticsOnce:
-    """Calls the network; while autograd recomputes, running statistics of batch normalisation stand still."""
+class _SameAgain:
+    """Calls the network on a chunk; called again, for the backward pass, it does the same and leaves no trace."""
 
-    def __init__(self, network: nn.Module):
-        self.network = network
-        self.norms = [module for module in network.modules() if isinstance(module, _NORMS)]
+    def __init__(self, network: nn.Module, stateful: nn.Module | None):
+        self.network, self.stateful = network, network if stateful is None else stateful
+        self.before: list[Tensor] | None = None
 
     def __call__(self, chunk: Tensor) -> Tensor:
-        if torch._C._current_graph_task_id() == -1:
+        if self.before is None:
+            self.before = _copies(self.stateful)
             return self.network(chunk)
-        momenta = [norm.momentum for norm in self.norms]
-        counts = [None if norm.num_batches_tracked is None else norm.num_batches_tracked.clone() for norm in self.norms]
-        for norm in self.norms:
-            norm.momentum = 0.0
+        after = _copies(self.stateful)
+        _put_back(self.stateful, self.before)
         try:
             return self.network(chunk)
         finally:
-            for norm, momentum, count in zip(self.norms, momenta, counts, strict=True):
-                norm.momentum = momentum
-                if count is not None and norm.num_batches_tracked is not None:
-                    norm.num_batches_tracked.copy_(count)
+            _put_back(self.stateful, after)
+
+
+def _copies(network: nn.Module) -> list[Tensor]:
+    return [buffer.detach().clone() for buffer in network.buffers()]
+
+
+def _put_back(network: nn.Module, values: list[Tensor]) -> None:
+    for buffer, value in zip(network.buffers(), values, strict=True):
+        buffer.data.copy_(value)  # not a change that autograd counts: what it saved is used as it is

@@ -93,15 +93,18 @@ def loss_between_views(loss: MetricLoss, first: Tensor, second: Tensor, labels: 
             "TripletMarginLoss, say"
         )
     anchors, twice = torch.cat([first, second]), torch.cat([labels, labels])
-    columns, column_labels = anchors, twice
+    columns, column_labels, numbers = anchors, twice, None
     if world_size() > 1:
         counts = row_counts(len(labels), labels.device)
+        first_numbers = sum(counts[: dist.get_rank()]) + torch.arange(len(labels), device=labels.device)
+        numbers = torch.cat([first_numbers, sum(counts) + first_numbers])
         columns = torch.cat([gather_rows(full_precision(view), counts) for view in (first, second)])
         column_labels = gather_rows(labels, counts).repeat(2)
     across = torch.arange(len(anchors), device=labels.device)[:, None] < len(first)
     across = across != (torch.arange(len(columns), device=labels.device) < len(columns) // 2)
     same = twice[:, None] == column_labels
-    terms = loss.terms(anchors, twice, References(columns, column_labels), Pairs(across & same, across & ~same))
+    references = References(columns, column_labels, numbers=numbers)
+    terms = loss.terms(anchors, twice, references, Pairs(across & same, across & ~same))
     if world_size() > 1:
         return _summed_over_ranks(terms, _reaching(loss, columns))
     value = reduce_terms(terms)

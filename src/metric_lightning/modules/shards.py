@@ -97,16 +97,19 @@ def not_averaged(loss: nn.Module) -> list[str]:
 
 def put_together(module: LightningModule, loss: nn.Module, checkpoint: dict[str, Any]) -> None:
     """Put the weights and optimizer states of all ranks into a checkpoint; all ranks must call."""
-    if not isinstance(loss, ShardedClassLoss) or loss.ranks == 1:
+    if not isinstance(loss, ShardedClassLoss):
         return
     share = loss.weight
     name = next(name for name, parameter in module.named_parameters() if parameter is share)
-    checkpoint["state_dict"][name] = _whole(share.detach())
+    if loss.ranks > 1:
+        checkpoint["state_dict"][name] = _whole(share.detach())
     places = []
     for optimizer, state in zip(module.trainer.optimizers, checkpoint.get("optimizer_states", []), strict=False):
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         place = next(number for number, parameter in enumerate(parameters) if parameter is share)
         places.append(place)
+        if loss.ranks == 1:
+            continue  # whole as it is; several ranks that go on with it must know its place
         found = state["state"].get(place, {})
         # Not in place: these are the optimizer's own.
         state["state"][place] = {key: _whole(item) if _like(item, share) else item for key, item in found.items()}
