@@ -150,6 +150,8 @@ class BestCheckpoint(ModelCheckpoint):
 def _check_validation_between_steps(trainer: Trainer) -> None:
     """Refuse checkpoints while gradients are gathered: a run that goes on from one would lose them."""
     every, gathered = trainer.val_check_batch, trainer.accumulate_grad_batches
+    if every is None:
+        return
     within = trainer.enable_validation and every < trainer.num_training_batches
     if within and trainer.check_val_every_n_epoch is not None and every % gathered:
         raise UserError(

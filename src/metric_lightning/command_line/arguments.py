@@ -45,7 +45,7 @@ def completed(arguments: list[str]) -> list[str]:
         word, find = checkpoint, last_checkpoint if checkpoint == "last" else best_checkpoint
         checkpoint = str(find(experiment))
         rest = [*rest, "--ckpt_path", checkpoint]
-        if rank_zero_only.rank == 0:
+        if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
             print(told(word, Path(checkpoint)), flush=True)
     added: list[str] = []
     if checkpoint and (Path(checkpoint).suffix == ".ckpt" or Path(checkpoint).exists()):
