@@ -227,3 +227,57 @@ def test_a_damaged_checkpoint_named_in_a_config_file_gets_its_sentence(run, caps
     Path("cut.ckpt").write_bytes((run / "checkpoints" / "last.ckpt").read_bytes()[:1000])
     Path("digits.yaml").write_text(f"{CONFIG}ckpt_path: cut.ckpt\n")
     assert "cut.ckpt can't be read as a checkpoint" in refusal(FIT, capsys)
+
+
+@pytest.mark.parametrize("command", ["fit", "test"])
+def test_a_file_before_its_saved_config_counts(run, command):
+    checkpoint = str(run / "checkpoints" / "last.ckpt")
+    main([command, "--ckpt_path", checkpoint, "--config", str(run / "config.yaml")])
+    assert [path.name for path in Path("lightning_logs").rglob("version_*")] == ["version_0"]
+    assert command == "fit" or (run / "test.json").exists()
+
+
+def test_a_newer_version_with_a_whole_checkpoint_is_not_said_to_lack_one(run, capsys):
+    shutil.copytree(run, run.parent / "version_1")
+    for path in (run / "checkpoints").glob("*.ckpt"):
+        os.utime(path, (2**31, 2**31))
+    main([*FIT, "--ckpt_path=last"])
+    assert "without a whole" not in capsys.readouterr().out
+
+
+def test_best_is_that_of_the_default_callback(run, capsys):
+    content = last(run)
+    content["callbacks"] = {"ModelCheckpoint{}": {"best_model_path": "last.ckpt"}} | content["callbacks"]
+    torch.save(content, run / "checkpoints" / "last.ckpt")
+    best = best_of(run)
+    main(["test", "--ckpt_path", "best", "--experiment", "digits"])
+    assert str(best) in capsys.readouterr().out
+
+
+def test_a_tensorboard_logger_of_the_users_own_is_saved(run):
+    arguments = "{save_dir: lightning_logs, name: mine, flush_secs: 7}"
+    logger = f"{{class_path: lightning.pytorch.loggers.TensorBoardLogger, init_args: {arguments}}}"
+    main([*FIT, f"--trainer.logger={logger}"])
+    saved = settings(Path("lightning_logs/mine/version_0/config.yaml"))
+    assert saved["trainer"]["logger"]["init_args"]["flush_secs"] == 7
+
+
+def test_a_later_null_undoes_last(run):
+    Path("digits.yaml").write_text(f"{CONFIG}ckpt_path: last\n")
+    Path("anew.yaml").write_text("ckpt_path: null\nexperiment: digits\n")
+    main([*FIT, "--config", "anew.yaml"])
+    assert sorted(path.name for path in run.parent.iterdir()) == ["version_0", "version_1"]
+
+
+def test_a_run_begun_anew_in_the_same_folder_writes_its_config(run):
+    logger = "{class_path: lightning.pytorch.loggers.CSVLogger, init_args: {save_dir: own, name: x, version: 0}}"
+    for epochs in ("1", "2"):
+        main([*FIT, f"--trainer.logger={logger}", "--trainer.max_epochs", epochs])
+    assert settings(Path("own/x/version_0/config.yaml"))["trainer"]["max_epochs"] == 2
+    assert "resumed" not in json.loads(Path("own/x/version_0/run.json").read_text())
+
+
+def test_an_experiment_named_before_a_saved_config_counts(run):
+    main(["fit", "--experiment", "other", "--config", str(run / "config.yaml")])
+    assert Path("lightning_logs/other/version_0/config.yaml").exists()
+    assert [path.name for path in run.parent.iterdir()] == ["version_0"]

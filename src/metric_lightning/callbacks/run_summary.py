@@ -126,11 +126,11 @@ class RunSummary(Callback):
 
 def _keep_record(path: Path, trainer: Trainer, record: dict[str, Any]) -> None:
     """Write the record; of a run that goes on beneath that of its first process."""
-    if path.exists():
+    if path.exists() and trainer.state.fn != "fit":
+        return
+    if path.exists() and trainer.ckpt_path is not None:
         first = json.loads(path.read_text(encoding="utf-8"))
-        if trainer.state.fn != "fit":
-            return
-        first.setdefault("resumed", []).append(record | {"checkpoint": trainer.ckpt_path and str(trainer.ckpt_path)})
+        first.setdefault("resumed", []).append(record | {"checkpoint": str(trainer.ckpt_path)})
         record = first
     write_atomically(path, as_json(record))
 

@@ -23,7 +23,8 @@ def completed(arguments: list[str]) -> list[str]:
     - `--ckpt_path last`, also in the config file, becomes the newest whole checkpoint of the experiment, and "best" the
       best of that run; which one that is is printed;
     - with `--ckpt_path FILE` and no `--config`, the configuration that the checkpoint holds: `test --ckpt_path FILE`
-      is enough.
+      is enough;
+    - `--ckpt_path` and `--experiment` come last: a saved config names both, and would undo them wherever it stands.
 
     Raises:
         UserError: the checkpoint can't be read.
@@ -44,7 +45,6 @@ def completed(arguments: list[str]) -> list[str]:
     if checkpoint in ("last", "best"):
         word, find = checkpoint, last_checkpoint if checkpoint == "last" else best_checkpoint
         checkpoint = str(find(experiment))
-        rest = [*rest, "--ckpt_path", checkpoint]
         if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
             print(told(word, Path(checkpoint)), flush=True)
     added: list[str] = []
@@ -56,7 +56,9 @@ def completed(arguments: list[str]) -> list[str]:
             added += ["--config", yaml.safe_dump(config | {"experiment": experiment}, sort_keys=False)]
     if given.experiment is None:
         added = ["--experiment", experiment, *added]
-    return [command, *added, *rest]
+    else:
+        rest = [*rest, "--experiment", experiment]
+    return [command, *added, *rest, *(["--ckpt_path", checkpoint] if checkpoint else [])]
 
 
 def _written(files: list[str]) -> dict[str, Any]:
@@ -68,7 +70,7 @@ def _written(files: list[str]) -> dict[str, Any]:
         except (OSError, ValueError, yaml.YAMLError):
             continue
         if isinstance(content, dict):
-            found |= {name: value for name, value in content.items() if value is not None}
+            found |= content
     return found
 
 

@@ -53,15 +53,16 @@ def last_checkpoint(experiment: str) -> Path:
 
 
 def best_checkpoint(experiment: str) -> Path:
-    """Return the best checkpoint of the experiment's newest run, as its newest checkpoint knows it.
+    """Return the best checkpoint of the experiment's newest run, as `BestCheckpoint` left it in the newest one.
 
     Raises:
         UserError: there is none, or its file is gone.
     """
     last = last_checkpoint(experiment)
     states = read_checkpoint(last).get("callbacks") or {}
-    named = next((state["best_model_path"] for state in states.values() if state.get("best_model_path")), None)
-    if named is None:
+    # A ModelCheckpoint of the user's own may have left its state too.
+    named = next((state["best_model_path"] for name, state in states.items() if name.startswith("BestCheckpoint")), "")
+    if not named:
         raise UserError(f"--ckpt_path best: {last} names no best checkpoint; give a file")
     best = last.parent / Path(named).name
     if not best.is_file():
@@ -76,6 +77,7 @@ def told(word: str, checkpoint: Path) -> str:
         (number, path.name)
         for path in version.parent.glob("version_*")
         if (number := _number(path.name)) > _number(version.name)
+        and newest_whole(path.glob("checkpoints/*.ckpt")) is None
     ]
     without = ", ".join(name for _, name in sorted(newer))
     step = read_checkpoint(checkpoint).get("global_step")

@@ -32,7 +32,7 @@ class SaveConfig(SaveConfigCallback):
             return
         folder = trainer.log_dir  # a broadcast: every rank must ask
         if trainer.is_global_zero and folder is not None:
-            _write_beside(Path(folder), self._text())
+            _write(Path(folder), self._text(), goes_on=self.config.ckpt_path is not None)
         self.already_saved = True
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -55,11 +55,11 @@ def own_logger(experiment: str, version: str | None) -> Namespace:
 
 
 def is_own_logger(logger: Any) -> bool:
-    """Whether it is that of `own_logger`, as Namespace or dict."""
-    if not isinstance(logger, Namespace | dict):
+    """Whether it is that of `own_logger`, as Namespace or dict; one that was parsed has all its arguments."""
+    if not isinstance(logger, Namespace | dict) or logger.get("class_path") != _LOGGER:
         return False
     arguments = logger.get("init_args") or {}
-    return logger.get("class_path") == _LOGGER and arguments.get("save_dir") == str(LOGS)
+    return set(arguments.keys()) == set(own_logger("", None).init_args.keys()) and arguments["save_dir"] == str(LOGS)
 
 
 def config_of(path: str | os.PathLike[str], evaluation: bool = False) -> dict[str, Any]:
@@ -87,9 +87,12 @@ def config_of(path: str | os.PathLike[str], evaluation: bool = False) -> dict[st
     return {name: value for name, value in config.items() if name in _OF_EVALUATION} | {"trainer": kept}
 
 
-def _write_beside(folder: Path, text: str) -> None:
+def _write(folder: Path, text: str, goes_on: bool) -> None:
     first = folder / "config.yaml"
-    resumed = sorted(folder.glob("config_resumed_*.yaml"))
-    if any(path.read_text(encoding="utf-8") == text for path in (first, *resumed) if path.exists()):
+    if not (goes_on and first.exists()):
+        write_atomically(first, text)
         return
-    write_atomically(folder / f"config_resumed_{len(resumed) + 1}.yaml" if first.exists() else first, text)
+    resumed = sorted(folder.glob("config_resumed_*.yaml"))
+    if any(path.read_text(encoding="utf-8") == text for path in (first, *resumed)):
+        return
+    write_atomically(folder / f"config_resumed_{len(resumed) + 1}.yaml", text)

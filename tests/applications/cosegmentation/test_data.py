@@ -43,9 +43,19 @@ def test_test_classes_are_in_no_other_picture(idx: str) -> None:
     """Neither shared nor as distractors: the pairs know no other garments."""
     data = garments(idx)
     assert data.class_names[:6] == ["T-shirt/top", "Pullover", "Dress", "Shirt", "Sneaker", "Ankle boot"]
-    known = [set(part.dataset.garments) for part in (data.train_set, data.val_set, data.test_set)]
+    known = [{number for number, _ in part.dataset.kinds} for part in (data.train_set, data.val_set, data.test_set)]
     assert known[0] == known[1] == {0, 2, 3, 6, 7, 9} and known[2] == {1, 4, 5, 8}
     assert set(data.train_set.labels.tolist()) == set(range(6)) and set(data.test_set.labels.tolist()) == {6, 7, 8, 9}
+
+
+def test_turned_garments_are_kinds_of_their_own_in_training_alone(idx: str) -> None:
+    data = garments(idx, rotated_classes=True)
+    upright, turned = (made.train_set.dataset.kinds for made in (garments(idx), data))
+    assert len(turned) == 4 * len(upright) == 24 and len(data.val_set.dataset.kinds) == 6
+    for place, (number, pictures) in enumerate(turned):
+        same, own = upright[place % 6]
+        assert number == same and torch.equal(pictures, own.rot90(place // 6, (2, 3)))
+    assert set(data.train_set.labels.tolist()) == set(range(6))
 
 
 def test_evaluation_pairs_are_fixed_and_training_pairs_are_not(idx: str) -> None:
@@ -71,10 +81,11 @@ def _samples(loader: object) -> list[tuple[torch.Tensor, torch.Tensor]]:
 def test_a_mask_is_where_the_shared_garment_is_seen(idx: str) -> None:
     """Of two makings from the same random numbers, the shared garment bright and dark, exactly the mask differs."""
     pairs = garments(idx).test_set.dataset
-    shared = int(pairs.labels[4])
+    shared = 4 % len(pairs.kinds)
     made = []
     for light in (250, 120):
-        pairs.garments[shared] = torch.full_like(pairs.garments[shared], light)
+        number, pictures = pairs.kinds[shared]
+        pairs.kinds[shared] = (number, torch.full_like(pictures, light))
         made.append(pairs.pair(4))
     (bright, masks), (dark, _) = made
     assert masks.any((1, 2)).all() and not masks.all()

@@ -93,7 +93,7 @@ class GarmentPairs(MetricDataModule):
             raise ValueError(f"garment_size must be 1 <= smallest <= largest <= size={size}, got {garment_size}")
         self.garment_size = garment_size
         self.coloured = coloured
-        self.rotated_classes = rotated_classes
+        self._turns = 4 if rotated_classes else 1
         self._garments = FashionMNIST(root=root)
         names = self._garments.class_names
         # Coat, trouser, sandal, bag: one of each kind, unlike each other.
@@ -144,7 +144,7 @@ class GarmentPairs(MetricDataModule):
         return self.train_set, self.test_set
 
     def _pasted(self, part: str, images: Tensor, labels: Tensor, classes: list[int], count: int) -> LabelledDataset:
-        turns = range(4 if self.rotated_classes and part == "train" else 1)
+        turns = range(self._turns if part == "train" else 1)
         kinds = [(number, images[labels == number].rot90(turn, (2, 3))) for turn in turns for number in classes]
         pictures = [photograph(name, 2 * self.size) for name in PHOTOGRAPHS[part]]
         settings = (self.size, self.garment_size, self.distractors, self.coloured)
