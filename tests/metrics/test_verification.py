@@ -227,6 +227,18 @@ def test_pairs_of_a_file(tmp_path):
         file.write_text(bad)
         with pytest.raises(ValueError, match="pairs.csv"):
             read_pairs(file)
+    file.write_text("1 1\na\na 1 b 2\n")  # as LFW lists, cut short
+    with pytest.raises(ValueError, match="pairs.csv:2"):
+        read_pairs(file)
+    file.write_text("\ufeff0001 0002 1\na b 0\n", encoding="utf-8")
+    assert read_pairs(file).first == ["0001", "a"]
+    file.write_text("0001 0002 1\n")
+    assert read_pairs(file).second == ["2"]
+
+
+def test_listed_pairs_of_equal_directions_tie():
+    x = torch.randn(200, 16)
+    assert not pair_distances(x, x, "cosine").any() and not pair_distances(x, 3 * x, "cosine").any()
 
 
 def test_pairs_of_files_as_lfw_lists_them(tmp_path):

@@ -37,7 +37,8 @@ def pair_distances(first: Tensor, second: Tensor, distance: TrueDistance = "eucl
     x, y = check_finite(first, "first").double(), check_finite(second, "second").double()
     if distance == "euclidean":
         return (x - y).norm(dim=1).float()
-    return (1 - (unit_rows(x) * unit_rows(y)).sum(1)).clamp(min=0).float()
+    found = 1 - (unit_rows(x) * unit_rows(y)).sum(1)
+    return found.masked_fill(found < 2.0**-44, 0.0).float()  # equal directions tie, as among all pairs of a set
 
 
 def count_all_pairs(

@@ -58,7 +58,10 @@ def read_pairs(path: Path) -> PairList:
         >>> faces.second, faces.same.tolist()
         (['Ada/Ada_0004.jpg', 'Bob/Bob_0002.jpg'], [True, False])
     """
-    lines = [(number, line.replace(",", " ").split()) for number, line in enumerate(path.read_text().splitlines(), 1)]
+    lines = [
+        (number, line.replace(",", " ").split())
+        for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1)
+    ]
     lines = [(number, words) for number, words in lines if words and not words[0].startswith("#")]
     if lines and len(lines[0][1]) <= 2 and all(word.isdecimal() for word in lines[0][1]):
         return _lfw(path, [int(word) for word in lines[0][1]], lines[1:])
@@ -67,11 +70,13 @@ def read_pairs(path: Path) -> PairList:
         good = len(words) in (3, 4) and words[2] in ("0", "1") and all(word.isdecimal() for word in words[3:])
         if not good or (rows and len(rows[0]) != len(words)):
             raise ValueError(f"{path}:{number}: {' '.join(words)!r} must be {_FORMS}, as all others")
-        rows.append([_plain(word) for word in words[:2]] + words[2:])
+        rows.append(words)
     if not rows:
         raise ValueError(f"{path} holds no pair; a line is {_FORMS}")
     first, second, same, *folds = (list(column) for column in zip(*rows, strict=True))
     numbers = torch.tensor([int(fold) for fold in folds[0]]) if folds else None
+    if all(name.isdecimal() for name in (*first, *second)):
+        first, second = ([str(int(name)) for name in side] for side in (first, second))
     return PairList(first, second, torch.tensor([word == "1" for word in same]), numbers)
 
 
@@ -89,7 +94,7 @@ def places_by_path(names: Sequence[str], paths: Sequence[str]) -> dict[str, int]
     ends: dict[int, dict[tuple[str, ...], list[int]]] = {}
     found: dict[str, int] = {}
     for name in dict.fromkeys(names):
-        wanted = PurePosixPath(name).parts
+        wanted = PurePosixPath(name.replace("\\", "/")).parts
         if len(wanted) not in ends:
             by_end = ends[len(wanted)] = {}
             for place, path in enumerate(parts):
@@ -105,10 +110,6 @@ def places_by_path(names: Sequence[str], paths: Sequence[str]) -> dict[str, int]
     return found
 
 
-def _plain(name: str) -> str:
-    return str(int(name)) if name.isdecimal() else name
-
-
 def _lfw(path: Path, head: list[int], lines: list[tuple[int, list[str]]]) -> PairList:
     folds, each = head if len(head) == 2 else [1, head[0]]
     if not folds or not each or len(lines) != 2 * folds * each:
@@ -118,8 +119,8 @@ def _lfw(path: Path, head: list[int], lines: list[tuple[int, list[str]]]) -> Pai
     first, second, same = [], [], []
     for place, (number, words) in enumerate(lines):
         is_same = place % (2 * each) < each
-        ordered = [words[0], *words[1:]] if not is_same else [words[0], words[1], words[0], *words[2:]]
-        if len(ordered) != 4 or not (ordered[1].isdecimal() and ordered[3].isdecimal()):
+        ordered = [*words[:2], words[0], *words[2:]] if is_same else words
+        if len(words) != (3 if is_same else 4) or not (ordered[1].isdecimal() and ordered[3].isdecimal()):
             form = "'name n m', a same pair" if is_same else "'name n other m', a different one"
             raise ValueError(f"{path}:{number}: {' '.join(words)!r} must be {form}: so LFW's lists are ordered")
         one, other = (f"{name}/{name}_{int(k):04d}.jpg" for name, k in (ordered[:2], ordered[2:]))
