@@ -17,7 +17,8 @@ def print_figures(title: str, columns: Mapping[str, Mapping[str, float]]) -> Non
         title: above the table.
         columns: figures by name ("val/map_at_r") of each column.
     """
-    table = Table(title=title, title_justify="left")
+    print(title)  # as it is: a path in it is to be copied
+    table = Table()
     table.add_column("figure")
     plain = {column: {name.split("/")[-1]: value for name, value in found.items()} for column, found in columns.items()}
     for column in plain:

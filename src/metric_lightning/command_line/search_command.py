@@ -39,6 +39,8 @@ def run(settings: Any) -> None:
     require_writable(page)
     queries = [str(path) for name in settings.query for path in (pictures_in(name) if Path(name).is_dir() else [name])]
     embedder = Embedder.load(settings.ckpt_path or _checkpoint_of(index, settings.index), settings.device)
+    if page.resolve() in {Path(query).resolve() for query in queries}:
+        raise UserError(f"--output {page} is one of the queries, and would be written over; give another name")
     found = embedder.search(queries, index, settings.k)
     for query, matches in zip(queries, found, strict=True):
         print(_lines(query, matches))

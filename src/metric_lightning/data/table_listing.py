@@ -1,6 +1,7 @@
 """Reads a table of pictures: which there are, and whether its rows make sense."""
 
 import csv
+import math
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -148,7 +149,7 @@ def _boxes(file: Path, table: Table, names: list[str]) -> list[Box]:
             raise UserError(
                 f"row {place + 2} of {file} has the box {', '.join(row)}; it must be four numbers"
             ) from None
-        if not (left < right and top < bottom):  # nan is refused too
+        if not (left < right and top < bottom and all(map(math.isfinite, (left, right, top, bottom)))):
             raise UserError(
                 f"row {place + 2} of {file} has the box {', '.join(row)} of no size; give left, top, right, bottom"
             )
