@@ -14,6 +14,7 @@ from metric_lightning.miners import RandomHardNegative
 from metric_lightning.modules import EmbeddingModule
 from metric_lightning.modules.chunks import embed_in_chunks
 from metric_lightning.modules.ranks import loss_over_ranks
+from tests.distributed.ranks import on_ranks
 from tests.distributed.small_run import CLASSES, Sgd, SmallNet, fitted
 from tests.distributed.test_fit import balanced, close
 
@@ -82,18 +83,36 @@ def test_running_statistics_move_once_a_chunk():
     torch.testing.assert_close(dict(network.named_buffers()), dict(expected.named_buffers()))
 
 
+class Growing(nn.Module):
+    """Its scale is another after each call, in a new tensor: what autograd keeps of the old one stays."""
+
+    scale: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(1, 3, 3)
+        self.register_buffer("scale", torch.ones(()))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        found = self.layer(inputs) * self.scale
+        self.scale = self.scale * 1.5
+        return found
+
+
 @pytest.mark.parametrize(
     "layer",
     [
+        Growing,
         lambda: nn.utils.parametrizations.spectral_norm(nn.Conv2d(1, 3, 3)),
         lambda: nn.Sequential(nn.Conv2d(1, 3, 3), nn.InstanceNorm2d(3, affine=True, track_running_stats=True)),
         lambda: nn.Sequential(nn.Conv2d(1, 3, 3), nn.BatchNorm2d(3, momentum=None)),
     ],
-    ids=["spectral-norm", "instance-norm", "batch-norm"],
+    ids=["replaced-buffer", "spectral-norm", "instance-norm", "batch-norm"],
 )
 def test_a_network_with_state_sees_in_the_backward_pass_what_it_saw_before(layer):
     torch.manual_seed(2)
-    network = nn.Sequential(layer(), nn.Flatten(), nn.Linear(12, 5)).double()
+    # Nothing comes behind that would need the recomputation to go on to the layer's end.
+    network = nn.Sequential(layer(), nn.Flatten()).double()
     kept = copy.deepcopy(network)
     inputs = torch.randn(9, 1, 4, 4, dtype=torch.float64)
     for _ in range(2):
@@ -117,6 +136,18 @@ def test_no_inputs_give_no_embeddings():
 def test_inputs_that_are_no_tensor_are_refused():
     with pytest.raises(UserError, match="embed_chunk_size needs inputs in one tensor .* got dict"):
         embed_in_chunks(small_network(), {"image": torch.zeros(1)}, 4)
+
+
+def synchronised() -> str:
+    network = nn.SyncBatchNorm.convert_sync_batchnorm(small_network(batch_norm=True))
+    with pytest.raises(UserError) as refused:
+        embed_in_chunks(network, torch.zeros(4, 1, 4, 4, dtype=torch.float64), 2)
+    return str(refused.value)
+
+
+def test_synchronised_batch_normalisation_is_refused_on_several_ranks():
+    for said in on_ranks(2, synchronised):
+        assert said.startswith("embed_chunk_size can't be used with synchronised batch normalisation: ")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning.*", "ignore::DeprecationWarning")

@@ -19,6 +19,8 @@ from metric_lightning.data import PlainBatches
 from metric_lightning.errors import UserError
 from metric_lightning.losses import SoftmaxLoss, TripletMarginLoss
 from metric_lightning.modules import ClassificationModule
+from metric_lightning.modules.collect import Collector
+from metric_lightning.modules.random_state import random_states_of_ranks
 from metric_lightning.modules.ranks import loss_over_ranks
 from tests.distributed.ranks import free_port, tell_as_torchrun
 from tests.distributed.small_run import SmallData, SmallNet, trainer
@@ -40,6 +42,27 @@ def _rank(rank: int, folder: str, silent: bool) -> None:
         loss_over_ranks(loss, embeddings, labels)
     except UserError as error:
         Path(folder, "said").write_text(str(error))
+
+
+TALKS = {"evaluation": lambda: Collector().finish(), "checkpoint": random_states_of_ranks}
+
+
+def _talking_rank(rank: int, folder: str, talk: str) -> None:
+    limit = timedelta(seconds=SECONDS)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2, timeout=limit)
+    TALKS[talk]()
+    if rank == 1:
+        os._exit(1)
+    try:
+        TALKS[talk]()
+    except Exception as error:
+        Path(folder, "said").write_text(f"{type(error).__name__}: {error}")
+
+
+@pytest.mark.parametrize("talk", TALKS)
+def test_a_rank_lost_before_the_others_gather_what_it_has(talk, tmp_path):
+    said = _what_rank_0_says(_talking_rank, tmp_path, talk)
+    assert said.startswith("UserError: rank 0 of 2 can't reach the others: ")
 
 
 class Mortal(ClassificationModule):

@@ -97,6 +97,23 @@ def test_two_ranks_come_to_what_one_does_with_twice_the_batch(method, tmp_path):
         assert several.callback_metrics[name] == pytest.approx(float(value), abs=1e-6), name
 
 
+def mined() -> MetricModule:
+    return EmbeddingModule(SmallNet(), TripletMarginLoss(margin=0.5, miner=RandomHardNegative(seed=2)), Sgd)
+
+
+@pytest.mark.parametrize("anchors", [512, 11])
+def test_figures_of_training_are_those_of_the_batch_of_all_ranks(anchors, tmp_path, monkeypatch):
+    """Also where they look at the first rows only: of 18, one rank's 9 and 2 of the other's."""
+    monkeypatch.setattr("metric_lightning.modules.statistics._MOST_ANCHORS", anchors)
+    options = dict(max_epochs=-1, max_steps=3, log_every_n_steps=1)
+    single = fitted(mined(), balanced(2), tmp_path, **options)
+    several = fitted(mined(), balanced(1), tmp_path, strategy="ddp_fork", devices=2, **options)
+    for name in ("positive_distance", "negative_distance", "active_pairs"):
+        expected = float(single.callback_metrics[f"train/{name}"])
+        assert 0 < expected
+        assert float(several.callback_metrics[f"train/{name}"]) == pytest.approx(expected, rel=1e-5), name
+
+
 def test_accumulated_steps_on_two_ranks(tmp_path):
     one, two = remembering(), remembering()
     fitted(one, balanced(2), tmp_path, max_epochs=-1, max_steps=6, accumulate_grad_batches=3)

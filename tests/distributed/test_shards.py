@@ -181,6 +181,42 @@ def test_several_ranks_go_on_with_what_one_process_saved(tmp_path):
     torch.testing.assert_close(found, one.loss.weight.detach(), rtol=1e-4, atol=1e-4)
 
 
+def on_three(resume: Path) -> tuple[int, Tensor]:
+    made = module()
+    run = trainer(resume.parent, max_epochs=-1, max_steps=9, strategy="ddp", devices=3)
+    loaded = Loaded()
+    run.callbacks.append(loaded)
+    run.fit(made, SmallData(PlainBatches(4)), ckpt_path=resume, weights_only=True)
+    return run.global_step, loaded.moments
+
+
+class Loaded(Callback):
+    """Keeps the optimizer's state of this rank's share as it was loaded."""
+
+    def on_train_start(self, trainer: Trainer, module: EmbeddingModule) -> None:
+        self.moments = trainer.optimizers[0].state[module.loss.weight]["exp_avg"].clone()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:lightning.*", "ignore::DeprecationWarning")
+def test_three_ranks_go_on_with_what_two_saved(tmp_path):
+    as_torchrun(2, fit_and_save, tmp_path, 7, None)
+    ranks = as_torchrun(3, on_three, tmp_path / "7.ckpt")
+    assert [step for step, _ in ranks] == [9] * 3
+    (state,) = torch.load(tmp_path / "7.ckpt", weights_only=True)["optimizer_states"]
+    saved = [moments["exp_avg"] for moments in state["state"].values()][-1]
+    torch.testing.assert_close(torch.cat([moments for _, moments in ranks]), saved, rtol=0, atol=0)
+
+
+def test_weights_that_no_optimizer_moves_are_saved(tmp_path):
+    made = module()
+    made.loss.weight.requires_grad_(False)
+    run = trainer(tmp_path, max_epochs=-1, max_steps=1)
+    run.fit(made, SmallData(PlainBatches(16)))
+    run.save_checkpoint(tmp_path / "frozen.ckpt")
+    saved = torch.load(tmp_path / "frozen.ckpt", weights_only=True)["state_dict"]["loss.weight"]
+    assert torch.equal(saved, made.loss.weight)
+
+
 CLIP = 0.05  # far below the norms of this run, so that every step is scaled
 
 

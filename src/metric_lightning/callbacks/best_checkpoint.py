@@ -150,14 +150,27 @@ class BestCheckpoint(ModelCheckpoint):
 def _check_validation_between_steps(trainer: Trainer) -> None:
     """Refuse checkpoints while gradients are gathered: a run that goes on from one would lose them."""
     every, gathered = trainer.val_check_batch, trainer.accumulate_grad_batches
-    if every is None:
+    if not trainer.enable_validation or gathered == 1 or not _comes_between_steps(trainer):
         return
-    within = trainer.enable_validation and every < trainer.num_training_batches
-    if within and trainer.check_val_every_n_epoch is not None and every % gathered:
-        raise UserError(
-            f"validation, and with it a checkpoint, comes every {every} batches, but gradients are gathered over "
-            f"{gathered}: let trainer.val_check_interval be a multiple of trainer.accumulate_grad_batches"
-        )
+    comes = "by time" if every is None else f"every {every} batches"
+    raise UserError(
+        f"validation, and with it a checkpoint, comes {comes}, but gradients are gathered over {gathered}: let "
+        "trainer.val_check_interval, and where it counts over epochs their batches too, be a multiple of "
+        "trainer.accumulate_grad_batches"
+    )
+
+
+def _comes_between_steps(trainer: Trainer) -> bool:
+    every, gathered, batches = trainer.val_check_batch, trainer.accumulate_grad_batches, trainer.num_training_batches
+    if every is None:  # by time
+        return True
+    if every == float("inf"):
+        return False
+    if trainer.check_val_every_n_epoch is not None:
+        return every < batches and every % gathered != 0
+    # Batches are counted over epochs, steps within one, whose last batch makes a step whatever is gathered.
+    fits = every % gathered == 0 and batches in (float("inf"), batches // gathered * gathered)
+    return every % batches != 0 and not fits
 
 
 def _validates_next(trainer: Trainer, batch_idx: int) -> bool:

@@ -12,6 +12,8 @@ What a network keeps in buffers (running statistics, the vectors of a spectral n
 was for the chunk's first pass, and afterwards what it was before.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -61,24 +63,37 @@ class _SameAgain:
 
     def __init__(self, network: nn.Module, stateful: nn.Module | None):
         self.network, self.stateful = network, network if stateful is None else stateful
-        self.before: list[Tensor] | None = None
+        self.before: list[_Buffer] | None = None
 
     def __call__(self, chunk: Tensor) -> Tensor:
+        now = _buffers(self.stateful)
         if self.before is None:
-            self.before = _copies(self.stateful)
+            self.before = _copies(now)
             return self.network(chunk)
-        after = _copies(self.stateful)
-        _put_back(self.stateful, self.before)
+        # Other tensors in the place of the buffers, not other values in them: autograd keeps some until it needs them.
+        _put(_copies(self.before))
         try:
             return self.network(chunk)
         finally:
-            _put_back(self.stateful, after)
+            _put(now)
 
 
-def _copies(network: nn.Module) -> list[Tensor]:
-    return [buffer.detach().clone() for buffer in network.buffers()]
+class _Buffer(NamedTuple):
+    holder: dict[str, Tensor | None]
+    name: str
+    value: Tensor
 
 
-def _put_back(network: nn.Module, values: list[Tensor]) -> None:
-    for buffer, value in zip(network.buffers(), values, strict=True):
-        buffer.data.copy_(value)  # not a change that autograd counts: what it saved is used as it is
+def _buffers(network: nn.Module) -> list[_Buffer]:
+    found = [(module._buffers, name, value) for module in network.modules() for name, value in module._buffers.items()]
+    return [_Buffer(holder, name, value) for holder, name, value in found if value is not None]
+
+
+def _copies(buffers: list[_Buffer]) -> list[_Buffer]:
+    copies = {id(buffer.value): buffer.value.detach().clone() for buffer in buffers}  # some have several places
+    return [buffer._replace(value=copies[id(buffer.value)]) for buffer in buffers]
+
+
+def _put(buffers: list[_Buffer]) -> None:
+    for buffer in buffers:
+        buffer.holder[buffer.name] = buffer.value

@@ -28,7 +28,8 @@ class Collector:
         batches, self._batches = self._batches, []
         if gather and world_size() > 1:
             parts: list[list[EmbeddedSet]] = [[] for _ in range(world_size())]
-            dist.all_gather_object(parts, batches)
+            with lost_ranks_named():
+                dist.all_gather_object(parts, batches)
             batches = [batch for part in parts for batch in part]
         whole = joined(batches)
         kept = first_of_each(whole.indices)

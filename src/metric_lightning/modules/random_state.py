@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from metric_lightning.modules.gather import world_size
+from metric_lightning.modules.gather import lost_ranks_named, world_size
 
 RandomState = dict[str, Any]
 
@@ -50,5 +50,6 @@ def random_states_of_ranks() -> list[RandomState]:
     if world_size() == 1:
         return [random_state()]
     states: list[RandomState] = [{} for _ in range(world_size())]
-    dist.all_gather_object(states, random_state())
+    with lost_ranks_named():
+        dist.all_gather_object(states, random_state())
     return states

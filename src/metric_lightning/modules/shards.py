@@ -103,13 +103,14 @@ def put_together(module: LightningModule, loss: nn.Module, checkpoint: dict[str,
     name = next(name for name, parameter in module.named_parameters() if parameter is share)
     if loss.ranks > 1:
         checkpoint["state_dict"][name] = _whole(share.detach())
-    places = []
+    places: list[int | None] = []
     for optimizer, state in zip(module.trainer.optimizers, checkpoint.get("optimizer_states", []), strict=False):
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        place = next(number for number, parameter in enumerate(parameters) if parameter is share)
+        place = next((number for number, parameter in enumerate(parameters) if parameter is share), None)
         places.append(place)
-        if loss.ranks == 1:
-            continue  # whole as it is; several ranks that go on with it must know its place
+        # None: frozen. On one rank it is whole as it is; several ranks that go on with it must know its place.
+        if place is None or loss.ranks == 1:
+            continue
         found = state["state"].get(place, {})
         # Not in place: these are the optimizer's own.
         state["state"][place] = {key: _whole(item) if _like(item, share) else item for key, item in found.items()}
@@ -123,6 +124,8 @@ def take_share(loss: nn.Module, checkpoint: dict[str, Any]) -> None:
     rows = slice(loss.first, loss.first + len(loss.weight))
     shape = (loss.num_classes, *loss.weight.shape[1:])
     for place, state in zip(checkpoint.get(_PLACES, []), checkpoint.get("optimizer_states", []), strict=False):
+        if place is None:
+            continue
         found = state["state"].get(place, {})
         whole = {key: isinstance(item, Tensor) and item.shape == shape for key, item in found.items()}
         state["state"][place] = {key: item[rows].clone() if whole[key] else item for key, item in found.items()}
