@@ -35,7 +35,8 @@ def main(batch_size: int = 4096, chunk_size: int = 256) -> None:
 
 
 def _measured(batch_size: int, chunk_size: int | None) -> tuple[float, float]:
-    context = multiprocessing.get_context("fork")
+    # A process that knows nothing of this one: a fork would have its free memory, and need no more from the system.
+    context = multiprocessing.get_context("spawn")
     queue: Any = context.Queue()
     process = context.Process(target=_step, args=(batch_size, chunk_size, queue))
     process.start()
