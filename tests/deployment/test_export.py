@@ -17,7 +17,7 @@ from metric_lightning.errors import UserError
 from metric_lightning.losses import TripletMarginLoss
 from metric_lightning.modules import EmbeddingModule
 from metric_lightning.modules.shipping_record import KEY
-from metric_lightning.networks import EmbeddingNet, TorchvisionBackbone
+from metric_lightning.networks import AveragedViews, Conv4, EmbeddingNet, TorchvisionBackbone
 from tests.deployment.conftest import Run
 
 RECORD = {KEY: {"module": "", "data": None, "figures": {}, "epoch": 0, "step": 0}}
@@ -29,16 +29,18 @@ def untrained(network: nn.Module, preprocessing: Preprocessing) -> TrainedModel:
 
 
 @pytest.mark.parametrize("invert", [False, True])
-@pytest.mark.parametrize("network", ["EmbeddingNet", "ResNet-18"])
+@pytest.mark.parametrize("network", ["EmbeddingNet", "ResNet-18", "AveragedViews"])
 def test_parity_at_1_and_7_pictures(here, network: str, invert: bool):
+    if network != "EmbeddingNet" and invert:
+        pytest.skip("inversion has nothing to do with the network")
     if network == "ResNet-18":
-        if invert:
-            pytest.skip("inversion has nothing to do with the network")
         prepare = Preprocessing(3, (64, 64), 72, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
         model = untrained(TorchvisionBackbone("resnet18", embedding_dim=32), prepare)
     else:
         prepare = Preprocessing(1, (28, 28), None, (0.13,), (0.31,), invert=invert)
-        model = untrained(EmbeddingNet(8), prepare)
+        plain = EmbeddingNet(8)
+        views = AveragedViews(Conv4(8, 4, normalize=True), rotations=[-8, 0, 8], scales=[0.9, 1])
+        model = untrained(plain if network == "EmbeddingNet" else views, prepare)
     exported = export_model(model, Path("out"))
     session = onnxruntime.InferenceSession("out/model.onnx")
     program = torch.export.load("out/model.pt2").module()

@@ -168,8 +168,11 @@ def test_metrics_are_chosen_and_evaluated_on_one_pass_of_embeddings(tmp_path):
     trainer = quick_trainer(tmp_path)
     (figures,) = trainer.test(module, datamodule=data, verbose=False)
     assert "test/recall_at_4" in figures and "test/knn_accuracy" not in figures
-    assert Counting.calls == len(data.test_set) + len(data.train_eval_set)
+    assert Counting.calls == len(data.test_set)  # neither metric looks at a gallery
     assert len(module.evaluated["test"].labels) == len(data.test_set)
+    module.metrics.append(RetrievalMetrics(search="gallery"))
+    trainer.test(module, datamodule=data, verbose=False)
+    assert Counting.calls == 2 * len(data.test_set) + len(data.train_eval_set)
 
 
 def test_embedding_leaves_the_training_mode_as_it_was(tmp_path):

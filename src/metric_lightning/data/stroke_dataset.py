@@ -82,6 +82,11 @@ class StrokeDataset(LabelledDataset):
             steps[chosen] = torch.stack([y, -x, dy, -dx, start], -1)
         return Sequences(steps, inputs.lengths)
 
+    def mirrored(self, inputs: Sequences, chosen: Tensor) -> Sequences:
+        steps = inputs.steps.clone()
+        steps[chosen] *= torch.tensor([-1.0, 1.0, -1.0, 1.0, 1.0])  # x and dx, about the centre of the paper
+        return Sequences(steps, inputs.lengths)
+
     def augmented(self, transforms: Sequence[Transform]) -> "StrokeDataset":
         other = copy.copy(self)
         other._transforms = [*self._transforms, *transforms]

@@ -336,7 +336,7 @@ class MetricModule(Part, LightningModule, ABC):
         gallery = self._gallery()
         dataset = getattr(getattr(self.trainer, "datamodule", None), f"{stage}_set", None)
         for metric in self.metrics:
-            metric.take_paths(getattr(dataset, "path_of", None))  # type: ignore[operator]
+            metric.take_part(stage, getattr(dataset, "path_of", None))  # type: ignore[operator]
             if stage == "val":
                 metric.fit(queries)  # type: ignore[operator]
             figures |= metric.evaluate(queries, gallery)  # type: ignore[operator]
@@ -345,7 +345,8 @@ class MetricModule(Part, LightningModule, ABC):
 
     def _gallery(self) -> EmbeddedSet | None:
         loader = getattr(getattr(self.trainer, "datamodule", None), "gallery_dataloader", None)
-        if loader is None or self.trainer.state.fn == TrainerFn.FITTING:
+        used = any(metric.uses_gallery for metric in self.metrics)
+        if loader is None or not used or self.trainer.state.fn == TrainerFn.FITTING:
             return None
         loader = loader()
         found = self.embed(loader)
