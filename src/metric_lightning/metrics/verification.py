@@ -12,7 +12,7 @@ from torch import Tensor
 
 from metric_lightning.functional.class_bootstrap import JudgedPairs, class_intervals
 from metric_lightning.functional.pair_distances import MOST_EXACT_PAIRS, count_all_pairs, pair_distances
-from metric_lightning.functional.scores import unit_rows
+from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.functional.verification import (
     PairCounts,
     accuracy,
