@@ -137,7 +137,7 @@ def test_random_inputs_of_a_users_own_data_set_are_seeded_by_the_draw():
     batch = Noise(2).__getitems__(draw)
     assert_same(Noise(2).__getitems__(draw), batch)
     assert batch.inputs.shape == (2, 2) and batch.indices.tolist() == [1, 0]
-    with pytest.raises(UserError, match="Noise has no augmentation; override its method"):
+    with pytest.raises(UserError, match="Noise has no augmentation; derive it from AugmentableDataset"):
         Noise(2).augmented([v2.RandomHorizontalFlip()])
 
 

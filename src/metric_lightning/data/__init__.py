@@ -2,6 +2,7 @@
 
 from metric_lightning.data.affine_distortion import AffineDistortion
 from metric_lightning.data.array_dataset import ArrayDataset
+from metric_lightning.data.augmentable_dataset import AugmentableDataset
 from metric_lightning.data.balanced_batches import BalancedBatches
 from metric_lightning.data.batch import Batch, Draw
 from metric_lightning.data.cars196 import Cars196
@@ -51,6 +52,7 @@ from metric_lightning.data.two_view_dataset import TwoViewDataset
 __all__ = [
     "AffineDistortion",
     "ArrayDataset",
+    "AugmentableDataset",
     "BalancedBatches",
     "Batch",
     "BatchSampler",

@@ -1,21 +1,20 @@
 """Images held in memory."""
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from PIL.Image import Image
 from torch import Tensor
-from torchvision.transforms.v2 import Transform
 
+from metric_lightning.data.augmentable_dataset import AugmentableDataset
 from metric_lightning.data.batch import Batch
-from metric_lightning.data.dataset import LabelledDataset, seeded_map
+from metric_lightning.data.dataset import seeded_map
 from metric_lightning.data.preprocessing import Preprocessing
 from metric_lightning.errors import UserError
 
 
-class ArrayDataset(LabelledDataset):
+class ArrayDataset(AugmentableDataset):
     """8-bit images in memory, fetched and normalised a batch at a time: (image / 255 - mean) / std,
     float32.
 
@@ -65,7 +64,6 @@ class ArrayDataset(LabelledDataset):
             raise ValueError(f"std must be above 0, got {std}")
         self._scale = 1 / (self.std * 255)
         self._shift = -self.mean / self.std
-        self._transforms: list[Transform] = []
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
         return self._normalised(self._augment(self.images[index])[None])[0], int(self.labels[index])
@@ -78,11 +76,6 @@ class ArrayDataset(LabelledDataset):
             # 10 times faster than indexing with brackets.
             images = self.images.index_select(0, chosen)
         return Batch(self._normalised(images), self.labels[chosen], chosen)
-
-    def augmented(self, transforms: Sequence[Transform]) -> "ArrayDataset":
-        other = copy.copy(self)
-        other._transforms = [*self._transforms, *transforms]
-        return other
 
     def input_of(self, image: Image) -> Tensor:
         prepare = self.preprocessing()
@@ -100,9 +93,7 @@ class ArrayDataset(LabelledDataset):
     def _augment(self, image: Tensor) -> Tensor:
         if not self._transforms:
             return image
-        image = image.clone()  # some transforms work in place
-        for transform in self._transforms:
-            image = transform(image)
+        image = self.transformed(image.clone())  # some transforms work in place
         if image.dtype != torch.uint8 and not image.is_floating_point():
             raise UserError(f"augment must give 8-bit or floating-point images, got {image.dtype}")
         if tuple(image.shape) != self.input_shape:

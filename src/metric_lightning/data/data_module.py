@@ -122,8 +122,8 @@ class MetricDataModule(LightningDataModule, ABC):
         self.own_class_names = list(class_names)
         training = self.split.classes(self.own_class_names).train
         others = sorted(set(range(len(self.own_class_names))) - set(training))
-        self._turns = turns_of(rotated_classes, mirrored_classes)
-        names = turned_names([self.own_class_names[number] for number in training], self._turns)
+        self._class_turns = turns_of(rotated_classes, mirrored_classes)
+        names = turned_names([self.own_class_names[number] for number in training], self._class_turns)
         self.num_classes = len(names)
         self.class_names = names + [self.own_class_names[number] for number in others]
         self._number_of = torch.empty(len(self.own_class_names), dtype=torch.int64)
@@ -158,8 +158,8 @@ class MetricDataModule(LightningDataModule, ABC):
         train, validation, test = self.split.samples(pool.labels, test_labels, self.own_class_names)
         train, validation, test = self.usable(train), self.usable(validation), self.usable(test)
         trained = self._part(pool, train)
-        if len(self._turns) > 1:
-            trained = RotatedClasses(trained, self._turns, self.num_classes // len(self._turns), self.class_names)
+        if len(self._class_turns) > 1:
+            trained = RotatedClasses(trained, self._class_turns, self.num_classes // len(self._class_turns), self.class_names)
         self.train_eval_set = trained
         self.val_set = self._part(pool, validation)
         self.test_set = self._part(pool if test_pool is None else test_pool, test)

@@ -25,8 +25,8 @@ class LabelledDataset(Dataset[tuple[Any, int]], ABC):
     """A map-style data set that knows its labels without loading an input.
 
     A subclass calls `super().__init__` with the labels and fills in `__getitem__`; that is all. One
-    that can fetch many inputs faster than one by one also overrides `__getitems__`, one with random
-    augmentation `augmented`.
+    that can fetch many inputs faster than one by one also overrides `__getitems__`; one with random
+    augmentation is an `AugmentableDataset`.
 
     Random numbers that `__getitem__` takes from torch are seeded sample by sample from the draw
     (see `Draw`), so random inputs are the same whatever the number of workers, ranks and
@@ -98,7 +98,7 @@ class LabelledDataset(Dataset[tuple[Any, int]], ABC):
             UserError: this kind of data set has no augmentation.
         """
         raise UserError(
-            f"{type(self).__name__} has no augmentation; override its method `augmented`, or give no `augment`"
+            f"{type(self).__name__} has no augmentation; derive it from AugmentableDataset, or give no `augment`"
         )
 
     def input_of(self, image: Image) -> Tensor:

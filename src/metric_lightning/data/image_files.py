@@ -1,6 +1,5 @@
 """Pictures that stay in their files until they are needed."""
 
-import copy
 import hashlib
 import os
 from collections.abc import Sequence
@@ -8,9 +7,9 @@ from typing import Any, Literal
 
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.v2 import Transform, functional
+from torchvision.transforms.v2 import functional
 
-from metric_lightning.data.dataset import LabelledDataset
+from metric_lightning.data.augmentable_dataset import AugmentableDataset
 from metric_lightning.data.decoded_cache import DecodedCache
 from metric_lightning.data.pictures import open_picture
 from metric_lightning.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
@@ -19,7 +18,7 @@ from metric_lightning.errors import UserError
 Box = tuple[float, float, float, float]
 
 
-class ImageFiles(LabelledDataset):
+class ImageFiles(AugmentableDataset):
     """Pictures in files, decoded by whoever loads them: give the loader workers.
 
     A picture becomes plain RGB (or grey, see `plain_picture`), is cut to its box where it has one, and goes through
@@ -78,18 +77,10 @@ class ImageFiles(LabelledDataset):
         self.boxes = boxes
         self.cache = cache
         self._prepare = Preprocessing(channels, (size, size), resize, tuple(mean), tuple(std), interpolation)
-        self._transforms: list[Transform] = []
 
     def __getitem__(self, index: int) -> tuple[Any, int]:
-        picture = self.decoded(index)
-        for transform in self._transforms:
-            picture = transform(picture)
+        picture = self.transformed(self.decoded(index))
         return self._prepare.normalised(self._prepare.fitted(picture)), int(self.labels[index])
-
-    def augmented(self, transforms: Sequence[Transform]) -> "ImageFiles":
-        other = copy.copy(self)
-        other._transforms = [*self._transforms, *transforms]
-        return other
 
     def input_of(self, image: Image.Image) -> Tensor:
         return self._prepare(image)

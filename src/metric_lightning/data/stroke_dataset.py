@@ -1,21 +1,20 @@
 """Drawings as sequences of pen positions, held in memory."""
 
-import copy
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import Transform
 from torchvision.tv_tensors import KeyPoints
 
+from metric_lightning.data.augmentable_dataset import AugmentableDataset
 from metric_lightning.data.batch import Batch
-from metric_lightning.data.dataset import LabelledDataset, seeded_map
+from metric_lightning.data.dataset import seeded_map
 from metric_lightning.data.omniglot_strokes import FEATURES, PAPER, resampled, stroke_features
 from metric_lightning.functional.sequences import padded
 from metric_lightning.types import Sequences
 
 
-class StrokeDataset(LabelledDataset):
+class StrokeDataset(AugmentableDataset):
     """Drawings of strokes, resampled to points of equal spacing; an input is (T, 5), see `stroke_features`.
 
     Augmentation transforms the points as torchvision's `KeyPoints` on a paper of 105x105 pixels: affine transforms do,
@@ -52,15 +51,12 @@ class StrokeDataset(LabelledDataset):
             strokes = [resampled(stroke, spacing) for stroke in drawing]
             self._points.append(torch.cat(strokes))
             self._starts.append(torch.cat([torch.arange(len(stroke)) == 0 for stroke in strokes]))
-        self._transforms: list[Transform] = []
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         points = self._points[index]
         if self._transforms:
             keys = KeyPoints(points.clone(), canvas_size=(PAPER, PAPER))
-            for transform in self._transforms:
-                keys = transform(keys)
-            points = keys.as_subclass(Tensor)
+            points = self.transformed(keys).as_subclass(Tensor)
         return stroke_features(points, self._starts[index], self.spacing), int(self.labels[index])
 
     def __getitems__(self, indices: list[int]) -> Batch:
@@ -86,8 +82,3 @@ class StrokeDataset(LabelledDataset):
         steps = inputs.steps.clone()
         steps[chosen] *= torch.tensor([-1.0, 1.0, -1.0, 1.0, 1.0])  # x and dx, about the centre of the paper
         return Sequences(steps, inputs.lengths)
-
-    def augmented(self, transforms: Sequence[Transform]) -> "StrokeDataset":
-        other = copy.copy(self)
-        other._transforms = [*self._transforms, *transforms]
-        return other

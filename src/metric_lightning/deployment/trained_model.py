@@ -14,7 +14,7 @@ from metric_lightning.functional.pair_distances import TrueDistance
 from metric_lightning.metrics import VerificationMetrics
 from metric_lightning.metrics.calibration import Calibration
 from metric_lightning.modules import MetricModule
-from metric_lightning.modules.base import DATA
+from metric_lightning.modules.data_record import KEY as DATA_RECORD
 from metric_lightning.modules.shipping_record import KEY
 from metric_lightning.networks.pretraining import skip_pretrained_weights
 
@@ -57,7 +57,7 @@ def load_model(checkpoint: str | os.PathLike[str], preprocessing: Preprocessing 
             f"{path} doesn't say of which class its module is: no MetricModule wrote it, or an earlier version of "
             "metric_lightning; go on training it for an epoch (fit --ckpt_path) to get one that does"
         )
-    data = content.get(DATA) or {"class_names": [], "preprocessing": None}
+    data = content.get(DATA_RECORD) or {"class_names": [], "preprocessing": None}
     if preprocessing is None:
         if data["preprocessing"] is None:
             raise UserError(

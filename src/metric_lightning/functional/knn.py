@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from metric_lightning.functional.nearest import nearest
-from metric_lightning.functional.scores import Distance, Scores, unit_rows
+from metric_lightning.functional.scores import Distance, Scores
+from metric_lightning.functional.unit_rows import unit_rows
 
 
 def knn_predict(

@@ -10,7 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from metric_lightning.functional.scores import block_rows, check_finite, unit_rows
+from metric_lightning.functional.scores import block_rows, check_finite
+from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.functional.verification import PairCounts, count_pairs
 
 TrueDistance = Literal["euclidean", "cosine"]

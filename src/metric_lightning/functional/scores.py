@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metric_lightning.functional.unit_rows import unit_rows
+
 Distance = Literal["euclidean", "cosine", "dot"]
 
 # Numbers that a block holds: 8 MiB in float32, for more would leave the caches. A product of few rows is slow, however:
@@ -145,14 +147,6 @@ def _cosine(queries: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor]:
 
 def _dot(queries: Tensor, gallery: Tensor) -> tuple[Tensor, Tensor]:
     return queries * _power_of_two(queries), gallery * _power_of_two(gallery)
-
-
-def unit_rows(rows: Tensor) -> Tensor:
-    """Return the rows at length 1; rows of zeros stay."""
-    largest = rows.abs().amax(1, keepdim=True) if rows.numel() else rows
-    rows = rows / torch.where(largest > 0, largest, 1.0)  # so that no square overflows or vanishes
-    length = rows.norm(dim=1, keepdim=True)
-    return rows / torch.where(length > 0, length, 1.0)
 
 
 def _power_of_two(values: Tensor) -> float:

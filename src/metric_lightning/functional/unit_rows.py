@@ -1,4 +1,4 @@
-"""Rows scaled to unit length."""
+"""Rows scaled to unit length, whatever their length was."""
 
 from typing import Any
 
@@ -10,29 +10,37 @@ from torch.nn.functional import threshold
 def unit_rows(rows: Tensor) -> Tensor:
     """Return x_i / |x_i|; a zero row stays zero and gets a zero gradient.
 
+    Right for rows of any finite length: squares neither overflow nor vanish. `torch.nn.functional.normalize` gives NaN
+    for a zero row in half precision and a gradient of 1e12 in single.
+
     Args:
-        rows: (..., D), float32 or float64.
+        rows: (..., D) of any floating type.
+
+    Returns:
+        (..., D), in single precision where `rows` has less.
 
     Example:
         >>> unit_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]]))
         tensor([[0.6000, 0.8000],
                 [0.0000, 0.0000]])
     """
-    result: Tensor = _UnitRows.apply(rows)
+    result: Tensor = _UnitRows.apply(rows.to(torch.promote_types(rows.dtype, torch.float32)))
     return result
 
 
 def scaled_to_one(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return the unit rows (..., D) and what they were divided by (..., 1), infinity for a zero row; no autograd."""
-    length = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
-    # Divided by infinity, a zero row is 0 and its gradient too; `normalize` would give it one of 1e12.
-    length = threshold(length, 0, torch.inf)
-    return rows / length, length
+    # Divided by its largest component first, no row is too long or too short to be squared. Divided by infinity, a zero
+    # row is 0 and its gradient too; `normalize` would give it one of 1e12.
+    largest = threshold(torch.linalg.vector_norm(rows, ord=torch.inf, dim=-1, keepdim=True), 0, torch.inf)
+    unit = rows / largest
+    length = threshold(torch.linalg.vector_norm(unit, dim=-1, keepdim=True), 0, torch.inf)
+    return unit.div_(length), length.mul_(largest)
 
 
 def gradient_through_scaling(gradient: Tensor, unit: Tensor, length: Tensor) -> Tensor:
     """Return the gradient for rows, from that for their unit rows and what `scaled_to_one` found."""
-    along = torch.linalg.vecdot(gradient, unit).unsqueeze(-1)
+    along = (gradient * unit).sum(-1, keepdim=True)  # not a product that autocast would round
     return torch.addcmul(gradient, unit, along, value=-1).div_(length)
 
 

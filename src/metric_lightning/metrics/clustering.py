@@ -7,7 +7,8 @@ from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_s
 from sklearn.metrics.cluster import contingency_matrix
 
 from metric_lightning.functional.pair_distances import TrueDistance
-from metric_lightning.functional.scores import check_finite, unit_rows
+from metric_lightning.functional.scores import check_finite
+from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.metrics.base import EmbeddedSet, EmbeddingMetric
 
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from metric_lightning.functional.few_shot import accuracy_of_scores, draw_episodes, estimate
-from metric_lightning.functional.scores import check_finite, unit_rows
+from metric_lightning.functional.scores import check_finite
+from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.metrics.base import EmbeddedSet, EmbeddingMetric
 from metric_lightning.metrics.retrieval import RetrievalMetrics
 

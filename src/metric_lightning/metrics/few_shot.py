@@ -11,7 +11,8 @@ from metric_lightning.functional.few_shot import (
     nearest_neighbour_scores,
     prototype_scores,
 )
-from metric_lightning.functional.scores import check_finite, unit_rows
+from metric_lightning.functional.scores import check_finite
+from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.metrics.base import EmbeddedSet, EmbeddingMetric
 from metric_lightning.metrics.judging import JudgingDistance, check_judging, learned, table_of_distances
 

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from metric_lightning.functional.few_shot import accuracy_of_scores, estimate, nearest_neighbour_scores
-from metric_lightning.functional.scores import check_finite, unit_rows
+from metric_lightning.functional.scores import check_finite
+from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.metrics.base import EmbeddedSet, EmbeddingMetric
 from metric_lightning.metrics.judging import JudgingDistance, check_judging, learned, table_of_distances
 

@@ -8,7 +8,6 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import LRSchedulerCallable, OptimizerCallable
 from lightning.pytorch.trainer.states import TrainerFn
-from lightning.pytorch.utilities import move_data_to_device
 from lightning.pytorch.utilities.model_helpers import _restricted_classmethod
 from torch import Tensor, nn
 from typing_extensions import Self
@@ -19,9 +18,13 @@ from metric_lightning.losses.base import MetricLoss
 from metric_lightning.metrics import EmbeddedSet, EmbeddingMetric, KNNAccuracy, RetrievalMetrics
 from metric_lightning.modules.chunks import embed_in_chunks
 from metric_lightning.modules.collect import Collector
+from metric_lightning.modules.data_record import KEY as DATA_RECORD
+from metric_lightning.modules.data_record import data_record
+from metric_lightning.modules.evaluation import embed, evaluated_set, figures_of, gallery_loader, with_groups
 from metric_lightning.modules.gather import lost_ranks_told_apart
 from metric_lightning.modules.hyperparameters import described_arguments, given_by_cli
 from metric_lightning.modules.model_parallel import spread
+from metric_lightning.modules.optimization import Optimization
 from metric_lightning.modules.random_state import RandomState, random_states_of_ranks, restore_random_state
 from metric_lightning.modules.shards import (
     clip_by_whole_norm,
@@ -33,14 +36,13 @@ from metric_lightning.modules.shards import (
 )
 from metric_lightning.modules.shipping_record import KEY as SHIPPING_RECORD
 from metric_lightning.modules.shipping_record import shipping_record
+from metric_lightning.modules.sizes import as_lists, embedding_dim_of
 from metric_lightning.modules.statistics import batch_statistics
 from metric_lightning.networks.base import EmbeddingNetwork
 from metric_lightning.networks.pretraining import skip_pretrained_weights
 from metric_lightning.parts import Part
 from metric_lightning.types import InputShape
 
-# A checkpoint's key: class_names by label, num_classes of the training part, and how evaluation prepares pictures.
-DATA = "metric_lightning_data"
 _RANDOM_STATES = "metric_lightning_random_states"
 
 
@@ -102,10 +104,7 @@ class MetricModule(Part, LightningModule, ABC):
         for metric in self.metrics:
             metric.take_distance(judging)  # type: ignore[operator]
         self.evaluated: dict[str, EmbeddedSet] = {}
-        self._make_optimizer: OptimizerCallable = optimizer or _adam
-        self._make_scheduler = scheduler
-        self._scheduler_interval = scheduler_interval
-        self._loss_lr_scale = loss_lr_scale
+        self._optimization = Optimization(optimizer, scheduler, scheduler_interval, loss_lr_scale)
         self._embed_chunk_size = embed_chunk_size
         self._compile_network = compile_network
         self._channels_last = channels_last
@@ -161,7 +160,7 @@ class MetricModule(Part, LightningModule, ABC):
         if num_classes is not None:
             self.hparams["num_classes"] = int(num_classes)
         if input_shape is not None:
-            self.hparams["input_shape"] = _as_lists(input_shape)
+            self.hparams["input_shape"] = as_lists(input_shape)
         self._built = True
 
     def configure_model(self) -> None:
@@ -182,19 +181,7 @@ class MetricModule(Part, LightningModule, ABC):
             self._ddp_params_and_buffers_to_ignore = [f"loss.{name}" for name in not_averaged(self.loss)]
 
     def _embedding_dim(self, input_shape: InputShape | None) -> int:
-        known = getattr(self.network, "embedding_dim", None)
-        if known is not None:
-            return int(known)
-        if input_shape is None:
-            raise ValueError(
-                f"{type(self.network).__name__} has no attribute embedding_dim and input_shape is not known: give one"
-            )
-        training = self.network.training
-        self.network.eval()
-        with torch.no_grad():
-            dim = self.network(torch.zeros(1, *input_shape)).shape[1]
-        self.network.train(training)
-        return int(dim)
+        return embedding_dim_of(self.network, input_shape)
 
     # Training.
 
@@ -218,24 +205,7 @@ class MetricModule(Part, LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         """Return the optimizer and, where there is one, its schedule."""
-        scaled = [(scale, [p for p in part if p.requires_grad]) for scale, part in self._learning_rates()]
-        own = [parameter for parameter in self.loss.parameters() if parameter.requires_grad]
-        listed = {id(p) for p in [*own, *(p for _, part in scaled for p in part)]}
-        scaled[0][1].extend(p for p in self.parameters() if p.requires_grad and id(p) not in listed)
-        if own:
-            scaled.append((self._loss_lr_scale, own))
-        optimizer = self._make_optimizer([{"params": part} for _, part in scaled])
-        for group, (scale, _) in zip(optimizer.param_groups, scaled, strict=True):
-            group["lr"] *= scale
-        if self._make_scheduler is None:
-            return optimizer
-        schedule = {"scheduler": self._make_scheduler(optimizer), "interval": self._scheduler_interval}
-        return {"optimizer": optimizer, "lr_scheduler": schedule}
-
-    def _learning_rates(self) -> list[tuple[float, list[nn.Parameter]]]:
-        if isinstance(self.network, EmbeddingNetwork):
-            return self.network.learning_rates()
-        return [(1.0, list(self.network.parameters()))]
+        return self._optimization.of(self, self.network, self.loss)
 
     def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
         """Compute gradients; DDP averages them over ranks meanwhile, and says in gloo's words that a rank is gone."""
@@ -281,11 +251,7 @@ class MetricModule(Part, LightningModule, ABC):
         checkpoint[SHIPPING_RECORD] = shipping_record(self)
         data = getattr(self._trainer, "datamodule", None)
         if isinstance(data, MetricDataModule):
-            checkpoint[DATA] = {
-                "class_names": list(data.class_names),
-                "num_classes": data.num_classes,
-                "preprocessing": data.preprocessing(),
-            }
+            checkpoint[DATA_RECORD] = data_record(data)
         put_together(self, self.loss, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -328,37 +294,21 @@ class MetricModule(Part, LightningModule, ABC):
         self._collector.add(self(inputs), labels, batch[2] if len(batch) > 2 else None)
 
     def _evaluate(self, stage: str) -> None:
-        queries = self._with_groups(self._collector.finish(), stage)
+        dataset = evaluated_set(self.trainer, stage)
+        queries = with_groups(self._collector.finish(), dataset)
         if self.trainer.sanity_checking:
             return
         self.evaluated[stage] = queries
-        figures: dict[str, float] = {}
-        gallery = self._gallery()
-        dataset = getattr(getattr(self.trainer, "datamodule", None), f"{stage}_set", None)
-        for metric in self.metrics:
-            metric.take_part(stage, getattr(dataset, "path_of", None))  # type: ignore[operator]
-            if stage == "val":
-                metric.fit(queries)  # type: ignore[operator]
-            figures |= metric.evaluate(queries, gallery)  # type: ignore[operator]
+        figures = figures_of(self.metrics, queries, self._gallery(), dataset, stage)  # type: ignore[arg-type]
         # Every rank has the whole set, and so the same figures: nothing is to be reduced.
         self.log_dict({f"{stage}/{name}": value for name, value in figures.items()}, rank_zero_only=True)
 
     def _gallery(self) -> EmbeddedSet | None:
-        loader = getattr(getattr(self.trainer, "datamodule", None), "gallery_dataloader", None)
-        used = any(metric.uses_gallery for metric in self.metrics)
-        if loader is None or not used or self.trainer.state.fn == TrainerFn.FITTING:
+        if not any(metric.uses_gallery for metric in self.metrics):
             return None
-        loader = loader()
-        found = self.embed(loader)
-        groups = getattr(getattr(loader, "dataset", None), "groups", None)
-        return found if groups is None else found._replace(groups=groups[found.indices])
+        loader = gallery_loader(self.trainer)
+        return None if loader is None else with_groups(self.embed(loader), getattr(loader, "dataset", None))
 
-    def _with_groups(self, found: EmbeddedSet, stage: str) -> EmbeddedSet:
-        """Say where samples come from, for data that know; what metrics make of it needs both sides' groups."""
-        groups = getattr(getattr(getattr(self.trainer, "datamodule", None), f"{stage}_set", None), "groups", None)
-        return found if groups is None else found._replace(groups=groups[found.indices])
-
-    @torch.no_grad()
     def embed(self, loader: Any, gather: bool = True, of: Callable[[Tensor], Tensor] | None = None) -> EmbeddedSet:
         """Return the embeddings of all samples of a loader, float32 on the CPU, in the order of their indices.
 
@@ -367,22 +317,4 @@ class MetricModule(Part, LightningModule, ABC):
             gather: bring the samples of all ranks together; all ranks must call then.
             of: what makes vectors (n, D) of inputs; None: the module itself. A backbone's `features`, say.
         """
-        modes = {module: module.training for module in self.modules()}  # some parts may be kept in evaluation mode
-        self.eval()
-        collector = Collector()
-        for batch in loader:
-            inputs, labels = self.unpack(move_data_to_device(batch, self.device))
-            with self.trainer.precision_plugin.forward_context() if self._trainer else torch.no_grad():
-                found = self(inputs) if of is None else of(inputs)
-                collector.add(found, labels, batch[2] if len(batch) > 2 else None)
-        for module, training in modes.items():
-            module.training = training
-        return collector.finish(gather)
-
-
-def _as_lists(shape: Any) -> Any:
-    return [_as_lists(part) for part in shape] if isinstance(shape, list | tuple) else int(shape)
-
-
-def _adam(parameters: Any) -> torch.optim.Optimizer:
-    return torch.optim.Adam(parameters, lr=1e-3)
+        return embed(self, loader, self.unpack, self if of is None else of, gather)

@@ -1,5 +1,6 @@
 """Networks that map inputs to embeddings."""
 
+from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.networks.averaged_views import AveragedViews
 from metric_lightning.networks.backbone import Backbone
 from metric_lightning.networks.base import EmbeddingNetwork
@@ -15,7 +16,6 @@ from metric_lightning.networks.shared_tower import SharedTower
 from metric_lightning.networks.timm_backbone import TimmBackbone
 from metric_lightning.networks.torchvision_backbone import TorchvisionBackbone
 from metric_lightning.networks.two_towers import TwoTowers
-from metric_lightning.networks.unit_rows import unit_rows
 
 __all__ = [
     "Backbone",

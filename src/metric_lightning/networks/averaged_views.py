@@ -77,6 +77,8 @@ class AveragedViews(EmbeddingNetwork):
 
 
 class _Mean(nn.Module):
+    grids: Tensor
+
     def __init__(self, network: nn.Module, grids: Tensor):
         super().__init__()
         self.network = network

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from metric_lightning.networks.unit_rows import unit_rows
+from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.parts import Part
 from metric_lightning.types import InputShape
 

@@ -6,7 +6,7 @@ n pairs of feature maps with C channels of height h and width w; D displacements
 import torch
 from torch import Tensor, nn
 
-from metric_lightning.networks import unit_rows
+from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.parts import Part
 
 

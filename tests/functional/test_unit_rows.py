@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from metric_lightning.networks import unit_rows
+from metric_lightning.functional.unit_rows import unit_rows
 
 
 def oracle(rows: list[list[float]]) -> list[list[float]]:
