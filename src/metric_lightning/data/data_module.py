@@ -158,8 +158,9 @@ class MetricDataModule(LightningDataModule, ABC):
         train, validation, test = self.split.samples(pool.labels, test_labels, self.own_class_names)
         train, validation, test = self.usable(train), self.usable(validation), self.usable(test)
         trained = self._part(pool, train)
-        if len(self._class_turns) > 1:
-            trained = RotatedClasses(trained, self._class_turns, self.num_classes // len(self._class_turns), self.class_names)
+        turns = self._class_turns
+        if len(turns) > 1:
+            trained = RotatedClasses(trained, turns, self.num_classes // len(turns), self.class_names)
         self.train_eval_set = trained
         self.val_set = self._part(pool, validation)
         self.test_set = self._part(pool if test_pool is None else test_pool, test)
