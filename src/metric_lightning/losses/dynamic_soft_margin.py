@@ -54,7 +54,7 @@ def _place(values: Tensor, bins: int, reach: float) -> Tensor:
     return ((values + reach) * ((bins - 1) / (2 * reach))).clamp(0, bins - 1)
 
 
-class DynamicSoftMargin(PairwiseLoss):
+class DynamicSoftMarginLoss(PairwiseLoss):
     """w(v) (d_ap - d_an), the mean over triplets, w the share of past triplets that were easier than v = d_ap - d_an.
 
     A margin that nobody has to choose: the hardest triplets weigh 1, the easiest 0, and what is hard follows the
@@ -83,7 +83,7 @@ class DynamicSoftMargin(PairwiseLoss):
         relevance: what makes a pair positive; None: equal labels.
 
     Example:
-        >>> loss = DynamicSoftMargin(bins=3)
+        >>> loss = DynamicSoftMarginLoss(bins=3)
         >>> embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
         >>> loss(embeddings, torch.tensor([0, 0, 1]))  # v is -0.59 and 0; w 0.15 and 1
         tensor(-0.0429)
@@ -104,9 +104,9 @@ class DynamicSoftMargin(PairwiseLoss):
     ):
         super().__init__(UnitEuclideanDistance() if distance is None else distance, miner, relevance, None)
         if bins < 2:
-            raise ValueError(f"DynamicSoftMargin: bins must be at least 2, got {bins}")
+            raise ValueError(f"DynamicSoftMarginLoss: bins must be at least 2, got {bins}")
         if not 0 < momentum <= 1:
-            raise ValueError(f"DynamicSoftMargin: momentum must be above 0 and at most 1, got {momentum}")
+            raise ValueError(f"DynamicSoftMarginLoss: momentum must be above 0 and at most 1, got {momentum}")
         self.momentum = momentum
         self.reach = check_positive(self, "reach", reach)
         self.register_buffer("histogram", torch.full((bins,), 1.0 / bins))

@@ -21,7 +21,7 @@ class LiftedStructureLoss(PairwiseLoss):
 
     k runs over the negatives of row i, l over the rows to which column j is a negative: `row_wise` is False. In a batch
     that is the paper's sum, d being symmetric there. The mean over ordered pairs equals that over unordered ones. The
-    smooth maximum over both ends makes it nervous about outliers; `GeneralisedLiftedStructureLoss` is the gentler form.
+    smooth maximum over both ends makes it nervous about outliers; `GeneralizedLiftedStructureLoss` is the gentler form.
 
     Helps:
         Where every pair of the batch shall count, each positive against all negatives of both its ends.
