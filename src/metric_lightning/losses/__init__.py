@@ -43,6 +43,7 @@ from metric_lightning.losses.triplet import TripletMarginLoss, TripletSoftMargin
 from metric_lightning.losses.tuplet_margin import TupletMarginLoss
 from metric_lightning.losses.vicreg import VICRegLoss
 from metric_lightning.losses.weighted_sum import WeightedSum
+from metric_lightning.losses.whole_batch import WholeBatchLoss
 
 __all__ = [
     "AngularLoss",
@@ -93,4 +94,5 @@ __all__ = [
     "TupletMarginLoss",
     "VICRegLoss",
     "WeightedSum",
+    "WholeBatchLoss",
 ]
