@@ -140,7 +140,7 @@ def test_what_index_refuses(run: Run, here, refusal, without):
     Path("table.csv").write_text("file\na.png\n")
     assert "table.csv has no column 'path'" in said("table.csv")
     Path("table.csv").write_text("path\n")
-    assert "table.csv lists no picture" in said("table.csv")
+    assert "table.csv has no row" in said("table.csv")
     digit(0).save("photos/a.png")
     Path("file").write_text("")
     assert "file/i can't be written" in said("photos", "file/i")

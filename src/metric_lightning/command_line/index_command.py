@@ -9,6 +9,7 @@ from metric_lightning.deployment.build_index import build_index
 from metric_lightning.deployment.embedder import Embedder
 from metric_lightning.deployment.picture_table import PictureTable
 from metric_lightning.deployment.vector_index import IndexKind
+from metric_lightning.printable import printable
 
 
 def main(arguments: list[str]) -> None:
@@ -56,6 +57,6 @@ def run(settings: Any) -> None:
     for fault in built.faults:
         print(f"left out: {fault}")
     left_out = f"; {len(built.faults)} left out" if built.faults else ""
-    print(f"{built.pictures} pictures, {built.classes} classes by name{left_out}: {folder}")
+    print(f"{built.pictures} pictures, {built.classes} classes by name{left_out}: {printable(folder)}")
     if built.recall is not None:
         print(f"recall@{built.k} against exact search, of {built.queries} of its own pictures: {built.recall:.4f}")

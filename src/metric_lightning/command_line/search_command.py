@@ -11,6 +11,7 @@ from metric_lightning.deployment.image_index import ImageIndex
 from metric_lightning.deployment.pictures import pictures_in
 from metric_lightning.deployment.result_page import page_writer_of
 from metric_lightning.errors import UserError
+from metric_lightning.printable import printable
 
 
 def main(arguments: list[str]) -> None:
@@ -51,7 +52,7 @@ def run(settings: Any) -> None:
             "VerificationMetrics in model.metrics, and train with validation data)"
         )
     write_page(page, list(zip(queries, found, strict=True)), threshold)
-    print(f"page: {page}")
+    print(f"page: {printable(page)}")
 
 
 def _checkpoint_of(index: ImageIndex, folder: str) -> str:
@@ -70,13 +71,3 @@ def _lines(query: str, matches: list[Match]) -> str:
         label = f"{printable(match.label)}  " if match.label else ""
         lines.append(f"  {rank:3}  {match.distance:<9.4f}  {told}{label}{printable(match.path)}")
     return "\n".join(lines)
-
-
-def printable(text: str) -> str:
-    r"""Return a name as a terminal may show it: what would steer the terminal, or is no character, is spelled out.
-
-    Example:
-        >>> print(printable("Zoë\x1b[2J.png"))
-        Zoë\x1b[2J.png
-    """
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

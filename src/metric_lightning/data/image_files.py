@@ -15,6 +15,7 @@ from metric_lightning.data.decoded_cache import DecodedCache
 from metric_lightning.data.pictures import open_picture
 from metric_lightning.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from metric_lightning.errors import UserError
+from metric_lightning.printable import printable
 
 Box = tuple[float, float, float, float]
 
@@ -160,7 +161,7 @@ def cut(box: Box, size: tuple[int, int], path: str) -> tuple[int, int, int, int]
     inside = (max(left, 0), max(top, 0), min(right, width), min(bottom, height))
     if inside[0] >= inside[2] or inside[1] >= inside[3]:
         raise UserError(
-            f"the box {box} lies outside of {path}, {width}x{height} pixels; a box is (left, top, right, "
+            f"the box {box} lies outside of {printable(path)}, {width}x{height} pixels; a box is (left, top, right, "
             "bottom) in pixels of the picture as it is seen"
         )
     return inside

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from metric_lightning.errors import UserError
+from metric_lightning.printable import printable
 
 # Where Pillow begins to warn of an attack: 30,000 x 2,900 pixels pass, 30,000 x 30,000 don't.
 MOST_PIXELS = 89_478_485
@@ -30,9 +31,9 @@ def open_picture(path: str | os.PathLike[str], channels: int = 3) -> Image.Image
             require_few_pixels(file)
             return plain_picture(file, channels)
     except UserError as error:
-        raise UserError(f"picture {os.fspath(path)} {error}") from error
+        raise UserError(f"picture {printable(path)} {error}") from error
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise UserError(f"picture {os.fspath(path)} {_fault(Path(path), error)}") from error
+        raise UserError(f"picture {printable(path)} {_fault(Path(path), error)}") from error
 
 
 def plain_picture(image: Image.Image, channels: int = 3) -> Image.Image:

@@ -12,10 +12,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from metric_lightning.data.folder_listing import SUFFIXES
+from metric_lightning.data.picture_walk import SUFFIXES, pictures_below
 from metric_lightning.data.pictures import open_picture
 from metric_lightning.data.preprocessing import Preprocessing
 from metric_lightning.errors import UserError
+from metric_lightning.printable import printable
 
 
 class PictureBatch(NamedTuple):
@@ -60,25 +61,36 @@ def picture_batches(
 
 
 def pictures_in(folder: str | os.PathLike[str]) -> list[Path]:
-    """Return all picture files below a folder, known by their suffix, sorted; hidden ones are left out.
+    """Return all picture files below a folder, known by their suffix, sorted; see `pictures_below`.
 
     Raises:
         UserError: there is no such folder, it can't be read, or there is no picture in it.
     """
+    root = existing_folder(folder)
+    return sorted(map(Path, require_some(root, pictures_below(root).paths)))
+
+
+def existing_folder(folder: str | os.PathLike[str]) -> Path:
+    """Return a folder.
+
+    Raises:
+        UserError: there is none.
+    """
     root = Path(folder)
     if not root.is_dir():
-        raise UserError(f"there is no folder {root}")
+        raise UserError(f"there is no folder {printable(root)}")
+    return root
 
-    def refuse(error: OSError) -> None:
-        raise UserError(f"the folder {error.filename} can't be read ({error.strerror})")
 
-    found = []
-    for place, folders, files in os.walk(root, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(place, name) for name in files if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
-    if not found:
-        raise UserError(f"there is no picture in {root}: no file ends in {', '.join(SUFFIXES)}")
-    return sorted(found)
+def require_some(root: Path, paths: list[str]) -> list[str]:
+    """Return the pictures of a folder.
+
+    Raises:
+        UserError: there are none.
+    """
+    if not paths:
+        raise UserError(f"there is no picture in {printable(root)}: no file ends in {', '.join(SUFFIXES)}")
+    return paths
 
 
 @singledispatch

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from metric_lightning.errors import UserError
+from metric_lightning.printable import is_text, printable
 
 
 @contextmanager
@@ -39,10 +40,21 @@ def require_ours(target: Path, known_by: str) -> None:
     """Refuse to write where something else is; see `whole_folder`.
 
     Raises:
-        UserError: there is.
+        UserError: there is, or the folder's name is no text.
     """
+    require_text(target)
     if target.exists() and not (target / known_by).is_file() and not (target.is_dir() and not any(target.iterdir())):
-        raise UserError(f"{target} is there already and holds something else; choose another --output")
+        raise UserError(f"{printable(target)} is there already and holds something else; choose another --output")
+
+
+def require_text(folder: Path) -> None:
+    """Refuse a folder that not every library can name.
+
+    Raises:
+        UserError: its name is no UTF-8.
+    """
+    if not is_text(folder):
+        raise UserError(f"the name of the folder {printable(folder)} is no UTF-8: rename it, or choose another")
 
 
 @contextmanager
@@ -77,5 +89,5 @@ def _replace(target: Path, beside: Path) -> None:
 
 def _not_written(target: Path, error: OSError) -> UserError:
     return UserError(
-        f"{target} can't be written ({error.strerror or error}): make room there, or choose another --output"
+        f"{printable(target)} can't be written ({error.strerror or error}): make room there, or choose another --output"
     )
