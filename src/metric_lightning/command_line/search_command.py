@@ -6,6 +6,7 @@ from typing import Any
 
 from metric_lightning.callbacks.files import require_writable
 from metric_lightning.command_line.commands import parsed
+from metric_lightning.deployment.device import usable_device
 from metric_lightning.deployment.embedder import Embedder, Match
 from metric_lightning.deployment.image_index import ImageIndex
 from metric_lightning.deployment.pictures import pictures_in
@@ -33,13 +34,14 @@ def add_arguments(parser: Any) -> None:
 
 def run(settings: Any) -> None:
     """Search, print what was found, and write the page."""
+    device = usable_device(settings.device)
     page = Path(settings.output)
     write_page = page_writer_of(page)
     index = ImageIndex.load(settings.index)
     index.vectors.require_neighbours(settings.k)
     require_writable(page)
     queries = [str(path) for name in settings.query for path in (pictures_in(name) if Path(name).is_dir() else [name])]
-    embedder = Embedder.load(settings.ckpt_path or _checkpoint_of(index, settings.index), settings.device)
+    embedder = Embedder.load(settings.ckpt_path or _checkpoint_of(index, settings.index), device)
     if page.resolve() in {Path(query).resolve() for query in queries}:
         raise UserError(f"--output {page} is one of the queries, and would be written over; give another name")
     found = embedder.search(queries, index, settings.k)

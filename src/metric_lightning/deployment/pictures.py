@@ -1,7 +1,7 @@
 """Pictures to embed: files, PIL images, arrays or tensors, decoded and prepared a batch at a time."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import singledispatch
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from metric_lightning.data.picture_walk import SUFFIXES, pictures_below
-from metric_lightning.data.pictures import open_picture
+from metric_lightning.data.pictures import open_picture, plain_picture
 from metric_lightning.data.preprocessing import Preprocessing
 from metric_lightning.errors import UserError
 from metric_lightning.printable import printable
@@ -45,10 +45,9 @@ def picture_batches(
         num_workers: processes that decode; 0: this one.
 
     Raises:
-        ValueError: `batch_size` below 1, or `num_workers` below 0.
+        ValueError: see `require_batches`.
     """
-    if batch_size < 1 or num_workers < 0:
-        raise ValueError(f"batch_size={batch_size} must be at least 1, and num_workers={num_workers} at least 0")
+    require_batches(batch_size, num_workers)
     prepared = _Prepared(pictures, preprocessing)
     generator = torch.Generator()  # else the workers' seeds are drawn from the user's random numbers
     loader = DataLoader(
@@ -58,6 +57,16 @@ def picture_batches(
         pixels, positions, faults = batch
         empty = torch.empty(0, *preprocessing.input_shape, dtype=torch.uint8)
         yield PictureBatch(torch.stack(pixels) if pixels else empty, positions, faults)
+
+
+def require_batches(batch_size: int, num_workers: int) -> None:
+    """Refuse batches that can't be.
+
+    Raises:
+        ValueError: `batch_size` below 1, or `num_workers` below 0.
+    """
+    if batch_size < 1 or num_workers < 0:
+        raise ValueError(f"batch_size={batch_size} must be at least 1, and num_workers={num_workers} at least 0")
 
 
 def pictures_in(folder: str | os.PathLike[str]) -> list[Path]:
@@ -120,7 +129,12 @@ def _(picture: os.PathLike, channels: int) -> Image.Image:
 
 @opened.register
 def _(picture: Image.Image, channels: int) -> Image.Image:
-    return picture
+    try:
+        return plain_picture(picture, channels)
+    except UserError as error:
+        raise UserError(f"a picture {error}") from error
+    except (OSError, ValueError, SyntaxError, EOFError) as error:  # its file is read only now
+        raise UserError(f"a picture can't be read ({' '.join(str(error).split())})") from error
 
 
 @opened.register
@@ -131,7 +145,7 @@ def _(picture: np.ndarray, channels: int) -> Image.Image:
             f"an array must be (H, W) or (H, W, 1, 3 or 4) uint8, got {picture.dtype} of shape {picture.shape}; "
             "prepared inputs go to embedder.module(inputs) as they are"
         )
-    return Image.fromarray(flat)
+    return opened(Image.fromarray(flat), channels)
 
 
 @opened.register
@@ -148,10 +162,13 @@ def _(picture: Tensor, channels: int) -> Image.Image:
 @singledispatch
 def listed(pictures: Any) -> Sequence[Any]:
     """Return one picture or many as a sequence; a batch (n, ...) of arrays or tensors counts as n."""
-    return pictures if isinstance(pictures, Sequence) else list(pictures)
+    if isinstance(pictures, Sequence):
+        return pictures
+    return list(pictures) if isinstance(pictures, Iterable) else [pictures]
 
 
 @listed.register(str)
+@listed.register(bytes)
 @listed.register(os.PathLike)
 @listed.register(Image.Image)
 def _(pictures: Any) -> Sequence[Any]:
@@ -172,11 +189,13 @@ class _Prepared(Dataset[Any]):
         return len(self.pictures)
 
     def __getitem__(self, index: int) -> tuple[int, Tensor | None, str]:
+        picture = self.pictures[index]
         try:
-            picture = opened(self.pictures[index], self.preprocessing.channels)
-            return index, self.preprocessing.pixels(picture), ""
+            return index, self.preprocessing.pixels(opened(picture, self.preprocessing.channels)), ""
         except UserError as error:
-            return index, None, str(error)
+            # A file is named by the error.
+            which = "" if isinstance(picture, str | os.PathLike) or len(self) == 1 else f"picture number {index}: "
+            return index, None, which + str(error)
 
 
 def _batch(items: list[tuple[int, Tensor | None, str]]) -> tuple[list[Tensor], list[int], list[str]]:

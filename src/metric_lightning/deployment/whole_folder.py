@@ -1,5 +1,6 @@
 """Folders that are there whole or not at all."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -37,12 +38,16 @@ def whole_folder(target: Path, known_by: str) -> Iterator[Path]:
 
 
 def require_ours(target: Path, known_by: str) -> None:
-    """Refuse to write where something else is; see `whole_folder`.
+    """Refuse to write where something else is, or nothing may be written; see `whole_folder`. Makes no folder.
 
     Raises:
-        UserError: there is, or the folder's name is no text.
+        UserError: it is so, or the folder's name is no text.
     """
     require_text(target)
+    above = next(parent for parent in Path(os.path.abspath(target)).parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        number = errno.EACCES if above.is_dir() else errno.ENOTDIR
+        raise _not_written(target, OSError(number, os.strerror(number)))
     if target.exists() and not (target / known_by).is_file() and not (target.is_dir() and not any(target.iterdir())):
         raise UserError(f"{printable(target)} is there already and holds something else; choose another --output")
 
