@@ -35,10 +35,12 @@ from metric_lightning.command_line.quiet import hush
 from metric_lightning.command_line.results import print_figures, write_json
 from metric_lightning.command_line.run_folder import LOGS, run_folder_of, version_of
 from metric_lightning.command_line.saved_config import SaveConfig, own_logger
+from metric_lightning.command_line.screen import spell_out_what_the_screen_lacks
 from metric_lightning.command_line.whole_numbers import whole_numbers_first
 from metric_lightning.data import MetricDataModule
 from metric_lightning.modules import MetricModule
 from metric_lightning.networks import skip_pretrained_weights
+from metric_lightning.printable import printable
 
 _TRAINER_DEFAULTS = {
     "max_epochs": 20,
@@ -146,8 +148,8 @@ class MetricCLI(LightningCLI):
             figures["test"] = self.trainer.test(ckpt_path=best, datamodule=self.datamodule, verbose=False)[0]
         folder = self.trainer.log_dir  # a broadcast: every rank must ask
         if self.trainer.is_global_zero:
-            print_figures(f"best checkpoint: {best}", figures)
-            print(f"run:         {folder}\nTensorBoard: tensorboard --logdir {LOGS}")
+            print_figures(f"best checkpoint: {printable(best)}", figures)
+            print(f"run:         {printable(str(folder))}\nTensorBoard: tensorboard --logdir {LOGS}")
 
     def validate(self, model: Any, datamodule: Any, ckpt_path: str | None = None, **_: Any) -> None:
         """Evaluate the validation set."""
@@ -177,7 +179,7 @@ class MetricCLI(LightningCLI):
             path = self._folder(ckpt_path) / f"{command}.json"
             write_json(path, figures)
             print_figures(f"{command}: {ckpt_path or 'untrained'}", {command: figures})
-            print(f"written to {path}")
+            print(f"written to {printable(path)}")
 
     def _folder(self, ckpt_path: str | None) -> Path:
         return run_folder_of(Path(ckpt_path)) if ckpt_path else LOGS / self._settings.experiment
@@ -186,6 +188,7 @@ class MetricCLI(LightningCLI):
 def main(args: list[str] | None = None) -> None:
     """Run a command; what the user can mend is said in one sentence, with exit status 2."""
     hush()
+    spell_out_what_the_screen_lacks()
     given = sys.argv[1:] if args is None else args
     try:
         if given and given[0] in COMMANDS:
@@ -198,7 +201,7 @@ def main(args: list[str] | None = None) -> None:
         sentence = sentence_of(error)
         if sentence is None:
             raise
-        print(f"error: {sentence}", file=sys.stderr)
+        print(f"error: {printable(sentence)}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -226,7 +226,7 @@ def test_a_folder_that_vanishes_while_it_is_read(tmp_path, monkeypatch):
         return iter(())
 
     write_digits(tmp_path, each=3)
-    monkeypatch.setattr("metric_lightning.data.folder_listing.os.walk", refused)
+    monkeypatch.setattr("metric_lightning.data.picture_walk.os.walk", refused)
     with pytest.raises(UserError, match=r"one can't be read \(Permission denied\); change its permissions"):
         ImageFolder(str(tmp_path))
 

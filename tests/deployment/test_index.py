@@ -34,7 +34,7 @@ def test_nearest_rows_and_distances(kind, distance, tmp_path, monkeypatch):
     generator = np.random.default_rng(0)
     rows = generator.standard_normal((250, 6)).astype(np.float32)
     queries = np.concatenate([rows[:2], generator.standard_normal((3, 6)).astype(np.float32)])
-    index = VectorIndex.build(rows, kind, distance, effort=250)
+    index = VectorIndex.build(rows, kind, distance, effort=None if kind == "flat" else 250)
     index.write(tmp_path / "x")
     for made in (index, VectorIndex.read(tmp_path / "x", kind, distance)):
         distances, positions = made.search(queries, 7)
@@ -74,7 +74,9 @@ def test_what_vectors_refuse():
     with pytest.raises(ValueError, match="kind='tree' must be one of flat, ivf, hnsw"):
         VectorIndex.build(rows, "tree")
     with pytest.raises(ValueError, match="effort=0"):
-        VectorIndex.build(rows, effort=0)
+        VectorIndex.build(rows, "ivf", effort=0)
+    with pytest.raises(ValueError, match="effort=8 is for ivf and hnsw; flat compares with all"):
+        VectorIndex.build(rows, effort=8)
     for k in (0, 4):
         with pytest.raises(UserError, match=f"k={k} must be between 1 and 3"):
             VectorIndex.build(rows).search(rows, k)
@@ -140,7 +142,7 @@ def test_what_index_refuses(run: Run, here, refusal, without):
     Path("table.csv").write_text("file\na.png\n")
     assert "table.csv has no column 'path'" in said("table.csv")
     Path("table.csv").write_text("path\n")
-    assert "table.csv lists no picture" in said("table.csv")
+    assert "table.csv has no row" in said("table.csv")
     digit(0).save("photos/a.png")
     Path("file").write_text("")
     assert "file/i can't be written" in said("photos", "file/i")

@@ -11,6 +11,8 @@ from metric_lightning.checkpoints import read_checkpoint
 from metric_lightning.command_line.first_run import with_first_config
 from metric_lightning.command_line.run_folder import best_checkpoint, experiment_of, last_checkpoint, told
 from metric_lightning.command_line.saved_config import config_of
+from metric_lightning.errors import UserError
+from metric_lightning.printable import is_text, printable
 
 _COMMANDS = ("fit", "validate", "test", "predict")
 
@@ -27,10 +29,11 @@ def completed(arguments: list[str]) -> list[str]:
     - `--ckpt_path` and `--experiment` come last: a saved config names both, and would undo them wherever it stands.
 
     Raises:
-        UserError: the checkpoint can't be read.
+        UserError: the checkpoint can't be read, or an argument is no text.
     """
     if not arguments or arguments[0] not in _COMMANDS:
         return arguments
+    require_text(arguments)
     arguments = with_first_config(arguments)
     scan = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     scan.add_argument("--config", "-c", action="append", default=[])
@@ -59,6 +62,20 @@ def completed(arguments: list[str]) -> list[str]:
     else:
         rest = [*rest, "--experiment", experiment]
     return [command, *added, *rest, *(["--ckpt_path", checkpoint] if checkpoint else [])]
+
+
+def require_text(arguments: list[str]) -> None:
+    """Refuse arguments that no configuration can hold, names of folders that are no UTF-8 say.
+
+    Raises:
+        UserError: there are such.
+    """
+    strange = [argument for argument in arguments if not is_text(argument)]
+    if strange:
+        raise UserError(
+            f"the argument {printable(strange[0])} is no UTF-8, and no configuration can name it: rename the folder or "
+            "file (convmv -f latin1 -t utf8 does), or give a link to it"
+        )
 
 
 def _written(files: list[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from metric_lightning.data import Batch, LabelledDataset, MetricDataModule
 from metric_lightning.data.duplicates import Looks, contrary, exact, looks_of, near
 from metric_lightning.data.listing import some
 from metric_lightning.data.own_images import OwnImages
+from metric_lightning.printable import printable
 
 _FEW = 4  # samples of a class that training can just do with
 _UNEQUAL = 50  # how many times larger the largest class is than the typical one
@@ -55,7 +56,7 @@ def problems_of_labels(data: MetricDataModule) -> list[str]:
     if float(counts.max()) > _UNEQUAL * typical:
         name = data.class_names[int(counts.argmax())]
         found.append(
-            f"class {name} has {int(counts.max())} training samples, a typical one {typical:.0f}: draw balanced "
+            f"class {printable(name)} has {int(counts.max())} training samples, a typical one {typical:.0f}: draw balanced "
             "batches (BalancedBatches), or it decides alone."
         )
     if "val" not in parts:

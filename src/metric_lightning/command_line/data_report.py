@@ -13,6 +13,7 @@ from torch import Tensor
 
 from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.callbacks.images import as_images
+from metric_lightning.command_line.arguments import require_text
 from metric_lightning.command_line.data_problems import (
     counts_of,
     parts_of,
@@ -30,6 +31,7 @@ from metric_lightning.data.own_images import OwnImages
 from metric_lightning.errors import UserError
 from metric_lightning.plots import Picture, gallery_figure
 from metric_lightning.plots.canvas import pixels, png
+from metric_lightning.printable import printable
 
 _CLASSES = 30  # rows of the table
 _COLUMNS, _ROWS = 8, 8  # of the picture
@@ -49,6 +51,7 @@ def main(arguments: list[str]) -> None:
     scan.add_argument(
         "--max_inputs", type=int, default=20_000, help="look for duplicates among at most so many samples"
     )
+    require_text(arguments)
     given, rest = scan.parse_known_args(arguments)
     if given.help:
         scan.print_help()
@@ -69,8 +72,8 @@ def main(arguments: list[str]) -> None:
     drawn = _draw(data, picture)
     described = {"parts": sizes_of(data), "classes": counts_of(data), "problems": problems}
     write_json(folder / "report.json", described | {"preprocessing": data.preprocessing()})
-    print(f"sample batches: {picture}" if drawn else "sample batches: inputs are no pictures, so none is drawn")
-    print(f"all counts:     {folder / 'report.json'}")
+    print(f"sample batches: {printable(picture)}" if drawn else "sample batches: inputs are no pictures, so none is drawn")
+    print(f"all counts:     {printable(folder / 'report.json')}")
 
 
 def _data(files: list[str], rest: list[str]) -> tuple[MetricDataModule, str]:
@@ -114,7 +117,7 @@ def _print(data: MetricDataModule, problems: list[str]) -> None:
     shown = set(largest[: _CLASSES - 5] + largest[-5:]) if len(largest) > _CLASSES else set(largest)
     for class_name in counts:
         if class_name in shown:
-            table.add_row(escape(class_name), *(str(counts[class_name][name] or "") for name in sizes))
+            table.add_row(escape(printable(class_name)), *(str(counts[class_name][name] or "") for name in sizes))
     if len(shown) < len(counts):
         table.add_row(f"... {len(counts) - len(shown)} more classes")
     table.add_section()

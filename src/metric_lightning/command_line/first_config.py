@@ -34,8 +34,7 @@ class FirstConfig(NamedTuple):
 
     def text(self) -> str:
         """Return it as YAML with the reasons above."""
-        # A folder's name may hold an end of line, and what came behind it would be no comment.
-        lines = [f"# - {' '.join(reason.split())}" for reason in self.reasons]
+        lines = [f"# - {reason}" for reason in self.reasons]
         settings = yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True)
         return "\n".join(["# Chosen because:", *lines, settings])
 

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from metric_lightning.command_line.first_config import FirstConfig, first_config, write_first_config
+from metric_lightning.printable import printable
 
 _RANKS = ("LOCAL_RANK", "RANK", "SLURM_PROCID")
 
@@ -54,6 +55,6 @@ def told(first: FirstConfig, file: Path) -> str:
         [
             "No --config was given; these settings are chosen, because:",
             *(f"  - {reason}" for reason in first.reasons),
-            f"They are in {file}: edit it, and run  metric-lightning fit --config {file}",
+            f"They are in {printable(file)}: edit it, and run  metric-lightning fit --config {printable(file)}",
         ]
     )

@@ -8,7 +8,7 @@ from typing import Any
 from metric_lightning import __version__
 from metric_lightning.deployment.picture_table import PictureTable
 from metric_lightning.deployment.vector_index import VectorIndex
-from metric_lightning.deployment.whole_folder import whole_folder
+from metric_lightning.deployment.whole_folder import require_text, whole_folder
 from metric_lightning.errors import UserError
 
 VECTORS, TABLE, FACTS = "vectors.faiss", "table.csv", "index.json"
@@ -85,6 +85,7 @@ class ImageIndex:
             UserError: there is none, or it is damaged.
         """
         place = Path(folder)
+        require_text(place)
         try:
             facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
         except FileNotFoundError as error:

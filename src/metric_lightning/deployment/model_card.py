@@ -11,6 +11,7 @@ from metric_lightning import __version__
 from metric_lightning.checkpoints import CONFIG
 from metric_lightning.deployment.trained_model import TrainedModel
 from metric_lightning.modules.shipping_record import KEY
+from metric_lightning.printable import printable
 
 _PACKAGES = ("torch", "torchvision", "lightning", "onnx", "onnxruntime")
 
@@ -114,7 +115,7 @@ def _runs(text: str) -> list[str]:
 
 def _plain(text: str) -> str:
     """Return a text that Markdown and HTML show letter by letter."""
-    replaced = " ".join(str(text).split()).replace("&", "&amp;").replace("<", "&lt;")
+    replaced = printable(text).replace("&", "&amp;").replace("<", "&lt;")
     return "".join(f"\\{letter}" if letter in "\\`*_[]|" else letter for letter in replaced)
 
 

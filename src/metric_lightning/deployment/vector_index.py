@@ -64,14 +64,11 @@ class VectorIndex:
             seed: of the rows that "ivf" trains on.
 
         Raises:
-            ValueError: an unknown `kind`, or `effort` below 1.
+            ValueError: see `require_kind`.
             UserError: no embeddings, ones that aren't finite, or FAISS is not installed.
         """
         faiss = require("faiss", "search", "a search index")
-        if kind not in get_args(IndexKind):
-            raise ValueError(f"kind={kind!r} must be one of {', '.join(get_args(IndexKind))}")
-        if effort is not None and effort < 1:
-            raise ValueError(f"effort={effort} must be at least 1, or None")
+        require_kind(kind, effort)
         if len(embeddings) == 0:
             raise UserError("there is nothing to index")
         n, dimension = embeddings.shape
@@ -164,6 +161,25 @@ class VectorIndex:
         if self.kind == "ivf":
             self._index.make_direct_map()  # to look vectors up by their position
         return self
+
+
+def require_kind(kind: str, effort: int | None = None) -> None:
+    """Refuse what no index is built with.
+
+    Raises:
+        ValueError: an unknown `kind`, or `effort` below 1 or for the exact one.
+
+    Example:
+        >>> require_kind("flat", effort=8)
+        Traceback (most recent call last):
+        ValueError: effort=8 is for ivf and hnsw; flat compares with all embeddings: leave effort out
+    """
+    if kind not in get_args(IndexKind):
+        raise ValueError(f"kind={kind!r} must be one of {', '.join(get_args(IndexKind))}")
+    if effort is not None and effort < 1:
+        raise ValueError(f"effort={effort} must be at least 1, or None")
+    if effort is not None and kind == "flat":
+        raise ValueError(f"effort={effort} is for ivf and hnsw; flat compares with all embeddings: leave effort out")
 
 
 def _rows(embeddings: Floats, chosen: Any, distance: TrueDistance) -> Floats:

@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from metric_lightning.printable import printable
+
 Pixels = NDArray[np.uint8]
 
 DOTS_PER_INCH = 100
@@ -42,11 +44,11 @@ def png(image: Pixels) -> bytes:
 def plain(text: object) -> str:
     r"""Return a text as matplotlib shows it letter by letter: `$` starts no formula, `_` hides no legend entry.
 
-    Tabs and ends of line, which no font has, become spaces.
+    Tabs and ends of line, which no font has, become spaces; other such characters are spelled out.
 
     Example:
         >>> plain("_5$")
         ' _5\\$'
     """
-    escaped = " ".join(str(text).split()).replace("$", r"\$")
+    escaped = printable(" ".join(str(text).split())).replace("$", r"\$")
     return f" {escaped}" if escaped.startswith("_") else escaped
