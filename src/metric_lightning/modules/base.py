@@ -102,6 +102,7 @@ class MetricModule(Part, LightningModule, ABC):
         for metric in self.metrics:
             metric.take_distance(judging)  # type: ignore[operator]
         self.evaluated: dict[str, EmbeddedSet] = {}
+        self.validated_step: int | None = None  # when the validation set was evaluated last
         self._make_optimizer: OptimizerCallable = optimizer or _adam
         self._make_scheduler = scheduler
         self._scheduler_interval = scheduler_interval
@@ -332,6 +333,8 @@ class MetricModule(Part, LightningModule, ABC):
         if self.trainer.sanity_checking:
             return
         self.evaluated[stage] = queries
+        if stage == "val":
+            self.validated_step = self.global_step
         figures: dict[str, float] = {}
         gallery = self._gallery()
         dataset = getattr(getattr(self.trainer, "datamodule", None), f"{stage}_set", None)
