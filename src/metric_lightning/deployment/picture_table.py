@@ -79,6 +79,8 @@ class PictureTable(NamedTuple):
             UserError: the file can't be read, or is no such table.
         """
         rows = _rows(file)
+        if any(row.get("label") is None for row in rows):
+            raise UserError(f"{file} has no column 'label', or a row without one; build the index again")
         return cls(root, [row["path"] for row in rows], [row["label"] for row in rows])
 
 
