@@ -1,5 +1,6 @@
 """Checkpoint files: written whole or not at all, and read as data, never as programs."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ import torch
 from metric_lightning.errors import UserError
 
 CONFIG = "metric_lightning_config"  # key of the configuration of the run, a text, in checkpoints of the command line
+MEASURED_WITH = "measured_with"  # key of a checkpoint's digest, in files of figures
+_BLOCK = 1 << 20
 
 
 def write_checkpoint(content: dict[str, Any], path: Path) -> None:
@@ -63,6 +66,20 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(content, dict) or "state_dict" not in content:
         raise UserError(f"{path} is no checkpoint of a training run: it has no state_dict")
     return content
+
+
+def digest_of(path: str | os.PathLike[str] | None) -> str | None:
+    """Return the SHA-256 of a checkpoint file: figures are kept with it, to be known as those of these very weights.
+
+    None for None, and where there is no such file on this machine.
+    """
+    if path is None or not Path(path).is_file():
+        return None
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def newest_checkpoint(folder: Path, but: Path | None = None) -> Path | None:

@@ -26,6 +26,7 @@ from metric_lightning.callbacks import (
     Projector,
     RunSummary,
 )
+from metric_lightning.checkpoints import MEASURED_WITH, digest_of
 from metric_lightning.command_line.arguments import completed
 from metric_lightning.command_line.commands import COMMANDS, add_names, run_command
 from metric_lightning.command_line.failures import sentence_of
@@ -174,10 +175,11 @@ class MetricCLI(LightningCLI):
 
     def _evaluate(self, command: str, ckpt_path: str | None) -> None:
         run = getattr(self.trainer, command)
+        digest = digest_of(ckpt_path)  # before: the file of a run that goes on may be another afterwards
         (figures,) = run(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path, verbose=False)
         if self.trainer.is_global_zero:
             path = self._folder(ckpt_path) / f"{command}.json"
-            write_json(path, figures)
+            write_json(path, figures if digest is None else {**figures, MEASURED_WITH: digest})
             print_figures(f"{command}: {ckpt_path or 'untrained'}", {command: figures})
             print(f"written to {printable(path)}")
 

@@ -11,6 +11,7 @@ import torch
 from metric_lightning import Embedder
 from metric_lightning.cli import main
 from metric_lightning.deployment import ImageIndex, VectorIndex
+from metric_lightning.deployment.picture_table import PictureTable
 from metric_lightning.deployment.recall import recall_against_exact
 from metric_lightning.errors import UserError
 from tests.data.digit_pictures import digit, write_digits
@@ -203,6 +204,36 @@ def test_a_damaged_index(index, file, content, words):
     Path(index, file).write_text(content)
     with pytest.raises(UserError, match=words):
         ImageIndex.load(index)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ([], "index.json holds no JSON object of facts; build the index again"),
+        ({"distance": None}, "index.json doesn't say its distance; build"),
+        ({"checkpoint": 3}, "says checkpoint: 3, which is not a text"),
+        ({"pictures": "3"}, 'says pictures: "3", which is not a whole number'),
+        ({"kind": "tree"}, "says kind: 'tree', which is none of flat, ivf, hnsw"),
+        ({"kind": "ivf"}, "vectors.faiss is not of the kind 'ivf' but a IndexFlat"),
+        ({"pictures": 9}, "says pictures: 9, but vectors.faiss has 3: files of two indices were mixed"),
+        ({"dimension": 9}, "says dimension: 9, but vectors.faiss has 2"),
+    ],
+)
+def test_facts_that_can_not_be_of_this_index(here, change, words):
+    table = PictureTable("/", ["a", "b", "c"], ["", "", ""])
+    ImageIndex(VectorIndex.build(np.eye(3, 2, dtype=np.float32)), table, "model").save("index")
+    path = Path("index/index.json")
+    facts = json.loads(path.read_text())
+    changed = {name: value for name, value in (facts | dict(change)).items() if value is not None}
+    path.write_text(json.dumps(changed if change else change))
+    with pytest.raises(UserError, match=words):
+        ImageIndex.load("index")
+
+
+def test_a_table_without_labels_is_no_index(here):
+    Path("table.csv").write_text("path\na\n")
+    with pytest.raises(UserError, match="table.csv has no column 'label'"):
+        PictureTable.read(Path("table.csv"), "/")
 
 
 def test_an_index_is_replaced_whole_and_bytes_of_names_are_kept(run: Run, here):

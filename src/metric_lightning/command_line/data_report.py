@@ -72,7 +72,9 @@ def main(arguments: list[str]) -> None:
     drawn = _draw(data, picture)
     described = {"parts": sizes_of(data), "classes": counts_of(data), "problems": problems}
     write_json(folder / "report.json", described | {"preprocessing": data.preprocessing()})
-    print(f"sample batches: {printable(picture)}" if drawn else "sample batches: inputs are no pictures, so none is drawn")
+    print(
+        f"sample batches: {printable(picture)}" if drawn else "sample batches: inputs are no pictures, so none is drawn"
+    )
     print(f"all counts:     {printable(folder / 'report.json')}")
 
 

@@ -20,6 +20,7 @@ Floats = NDArray[np.float32]
 
 BLOCK = 65_536  # rows that are handed over at once
 _TRAINING_ROWS = 64  # for each list of an IVF index: more take longer and find hardly more
+_CLASSES = {"flat": "IndexFlat", "ivf": "IndexIVFFlat", "hnsw": "IndexHNSWFlat"}  # FAISS's, some with L2 behind
 _NEIGHBOURS = 32  # of each node of an HNSW graph
 
 
@@ -149,13 +150,16 @@ class VectorIndex:
         """Return what `write` has written.
 
         Raises:
-            UserError: the file can't be read, or FAISS is not installed.
+            UserError: the file can't be read, is of another kind, or FAISS is not installed.
         """
         faiss = require("faiss", "search", "a search index")
         try:
-            return cls(faiss.read_index(str(path)), kind, distance)._ready()
+            found = faiss.read_index(str(path))
         except RuntimeError as error:
             raise UserError(f"{path} can't be read as an index; build it again") from error
+        if not type(found).__name__.startswith(_CLASSES[kind]):
+            raise UserError(f"{path} is not of the kind {kind!r} but a {type(found).__name__} of FAISS; build it again")
+        return cls(found, kind, distance)._ready()
 
     def _ready(self) -> "VectorIndex":
         if self.kind == "ivf":
