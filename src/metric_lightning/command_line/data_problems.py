@@ -63,6 +63,7 @@ def problems_of_labels(data: MetricDataModule) -> list[str]:
         found.append(
             "there is no validation part: the last epoch counts as the best, and nothing can stop training early."
         )
+    found += _classes_without_match(data, parts)
     for name in ("val", "test"):
         if (
             name in parts
@@ -71,6 +72,20 @@ def problems_of_labels(data: MetricDataModule) -> list[str]:
         ):
             found.append(
                 f"no class has two samples in the {name} part: retrieval (MAP@R) can't be measured; enlarge it."
+            )
+    return found
+
+
+def _classes_without_match(data: MetricDataModule, parts: Parts) -> list[str]:
+    """Return which classes of a part are not where others of the part are searched for."""
+    classes = {name: set(part.labels.tolist()) for name, part in parts.items()}
+    found = []
+    for name, searched in (("val", "train"), ("test", "gallery" if "gallery" in parts else "train")):
+        lost = [data.class_names[label] for label in sorted(classes.get(name, set()) - classes[searched])]
+        if lost and (classes[name] & classes[searched] or searched == "gallery"):  # else all are unseen: a test of that
+            found.append(
+                f"classes in {name} that {searched} has no picture of: {len(lost)} ({some(lost)}); a search there "
+                "(k-NN, search: gallery) finds nothing for them: add such pictures, or take the classes out."
             )
     return found
 

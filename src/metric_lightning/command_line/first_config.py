@@ -56,12 +56,18 @@ def first_config(root: Path) -> FirstConfig:
     data["augment"] = _augment(network["size"], reasons)
     reasons.append("multi-similarity loss: it weighs all pairs of a batch and needs no weights for each class.")
     reasons.append("training stops when validation MAP@R hasn't risen for 10 epochs; the best epoch is kept.")
+    metrics = [_part(f"metrics.{name}") for name in ("RetrievalMetrics", "KNNAccuracy", "VerificationMetrics")]
+    if "gallery" in (listing.parts or []):
+        reasons.append(
+            "test pictures are searched in the gallery; at the end of the run, validation pictures in the training part."
+        )
+        metrics.insert(1, _part("metrics.RetrievalMetrics", search="gallery"))
     rate = 1.0e-3
     model = {
         "network": network["part"],
         "loss": _part("losses.MultiSimilarityLoss"),
         "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": rate, "weight_decay": 1.0e-4}},
-        "metrics": [_part(f"metrics.{name}") for name in ("RetrievalMetrics", "KNNAccuracy", "VerificationMetrics")],
+        "metrics": metrics,
     }
     stop = {"monitor": "val/map_at_r", "mode": "max", "patience": 10}
     stopping = {"class_path": "lightning.pytorch.callbacks.EarlyStopping", "init_args": stop}

@@ -33,7 +33,7 @@ def open_picture(path: str | os.PathLike[str], channels: int = 3) -> Image.Image
             return plain_picture(file, channels)
     except UserError as error:
         raise UserError(f"picture {printable(path)} {error}") from error
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow raises many kinds for a damaged file
         raise UserError(f"picture {printable(path)} {_fault(Path(path), error)}") from error
 
 
@@ -100,6 +100,11 @@ def require_shape(width: int, height: int) -> None:
         )
 
 
+def reason_of(error: Exception) -> str:
+    """Return in one line what Pillow says of a picture that it can't decode."""
+    return printable(" ".join(str(error).split()) or type(error).__name__)
+
+
 def _fault(path: Path, error: Exception) -> str:
     if not path.exists():
         return "is missing; put it there, or take it out of the data"
@@ -111,5 +116,5 @@ def _fault(path: Path, error: Exception) -> str:
         return "is an empty file; fetch it again, or take it out of the data"
     if isinstance(error, Image.DecompressionBombError):
         return f"has more than the {MOST_PIXELS:,} pixels that are decoded; scale it down, or cut it up"
-    reason = "it is no picture" if isinstance(error, UnidentifiedImageError) else " ".join(str(error).split())
+    reason = "it is no picture" if isinstance(error, UnidentifiedImageError) else reason_of(error)
     return f"can't be read ({reason}); unpack or fetch it again, or take it out of the data"

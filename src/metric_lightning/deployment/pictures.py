@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from metric_lightning.data.picture_walk import SUFFIXES, pictures_below
-from metric_lightning.data.pictures import open_picture, plain_picture
+from metric_lightning.data.pictures import open_picture, plain_picture, reason_of
 from metric_lightning.data.preprocessing import Preprocessing
 from metric_lightning.errors import UserError
 from metric_lightning.printable import printable
@@ -133,8 +133,8 @@ def _(picture: Image.Image, channels: int) -> Image.Image:
         return plain_picture(picture, channels)
     except UserError as error:
         raise UserError(f"a picture {error}") from error
-    except (OSError, ValueError, SyntaxError, EOFError) as error:  # its file is read only now
-        raise UserError(f"a picture can't be read ({' '.join(str(error).split())})") from error
+    except Exception as error:  # its file is read only now, and Pillow raises many kinds
+        raise UserError(f"a picture can't be read ({reason_of(error)})") from error
 
 
 @opened.register
