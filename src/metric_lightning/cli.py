@@ -29,6 +29,7 @@ from metric_lightning.callbacks import (
 from metric_lightning.checkpoints import MEASURED_WITH, digest_of
 from metric_lightning.command_line.arguments import completed
 from metric_lightning.command_line.commands import COMMANDS, add_names, run_command
+from metric_lightning.command_line.config_files import read_config, unknown_sections
 from metric_lightning.command_line.failures import sentence_of
 from metric_lightning.command_line.pairs import judge_pairs
 from metric_lightning.command_line.parser import OneSentenceParser
@@ -39,6 +40,7 @@ from metric_lightning.command_line.saved_config import SaveConfig, own_logger
 from metric_lightning.command_line.screen import spell_out_what_the_screen_lacks
 from metric_lightning.command_line.whole_numbers import whole_numbers_first
 from metric_lightning.data import MetricDataModule
+from metric_lightning.errors import UserError
 from metric_lightning.modules import MetricModule
 from metric_lightning.networks import skip_pretrained_weights
 from metric_lightning.printable import printable
@@ -104,6 +106,15 @@ class MetricCLI(LightningCLI):
     def _add_subcommands(self, parser: Any, **kwargs: Any) -> None:
         super()._add_subcommands(parser, **kwargs)
         add_names(parser._subcommands_action)
+
+    def parse_arguments(self, parser: Any, args: Any) -> None:
+        """Parse, and refuse empty sections of the config files that mean nothing."""
+        super().parse_arguments(parser, args)
+        settings = self.config[self.config.subcommand]
+        for path in settings.config or []:
+            if path is not None:  # else it was no file but the settings themselves
+                for sentence in unknown_sections(read_config(str(path)), settings):
+                    raise UserError(f"--config {path}: {sentence}")
 
     def _parse_ckpt_path(self) -> None:
         """Leave the configuration as it is: Lightning would let a checkpoint's hyperparameters override it silently."""

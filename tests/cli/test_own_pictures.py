@@ -195,7 +195,7 @@ def test_sound_data_have_no_problems(photos, capsys):
         (["fit", "--data.root", "nowhere"], "error: there is no folder nowhere"),
         (["data", "--data.root", "nowhere"], "error: there is no folder nowhere"),
         (["data"], "error: data needs --config FILE.yaml, or --data.root FOLDER"),
-        (["data", "--config", "gone.yaml"], "error: --config gone.yaml can't be read as YAML"),
+        (["data", "--config", "gone.yaml"], "error: there is no file gone.yaml, which --config names"),
         (["data", "--config", "list.yaml"], "error: --config list.yaml holds no settings"),
         (["data", "--data.root", "photos", "--data.sise", "3"], "sise"),
         (["data", "--data", "metric_lightning.data.ImageFoldr"], "did you mean metric_lightning.data.ImageFolder?"),

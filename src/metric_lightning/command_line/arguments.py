@@ -1,6 +1,5 @@
 """What the command line adds to its arguments before they are parsed."""
 
-import argparse
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,9 @@ import yaml
 from lightning.pytorch.utilities import rank_zero_only
 
 from metric_lightning.checkpoints import read_checkpoint
+from metric_lightning.command_line.config_files import read_config
 from metric_lightning.command_line.first_run import with_first_config
+from metric_lightning.command_line.parser import Scan
 from metric_lightning.command_line.run_folder import best_checkpoint, experiment_of, last_checkpoint, told
 from metric_lightning.command_line.saved_config import config_of
 from metric_lightning.errors import UserError
@@ -29,19 +30,21 @@ def completed(arguments: list[str]) -> list[str]:
     - `--ckpt_path` and `--experiment` come last: a saved config names both, and would undo them wherever it stands.
 
     Raises:
-        UserError: the checkpoint can't be read, or an argument is no text.
+        UserError: a config or the checkpoint can't be read, or an argument is no text.
     """
     if not arguments or arguments[0] not in _COMMANDS:
         return arguments
     require_text(arguments)
     arguments = with_first_config(arguments)
-    scan = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    scan = Scan()
     scan.add_argument("--config", "-c", action="append", default=[])
     scan.add_argument("--ckpt_path")
     scan.add_argument("--experiment")
     given, _ = scan.parse_known_args(arguments[1:])
     command, rest = arguments[0], arguments[1:]
-    written = _written(given.config)
+    written: dict[str, Any] = {}
+    for config in given.config:
+        written |= read_config(config)
     named = given.experiment or written.get("experiment")
     experiment = named or experiment_of(given.config)
     checkpoint = given.ckpt_path or written.get("ckpt_path")
@@ -76,19 +79,6 @@ def require_text(arguments: list[str]) -> None:
             f"the argument {printable(strange[0])} is no UTF-8, and no configuration can name it: rename the folder or "
             "file (convmv -f latin1 -t utf8 does), or give a link to it"
         )
-
-
-def _written(files: list[str]) -> dict[str, Any]:
-    """Return what config files say at their top level, later ones first; what can't be read is complained of later."""
-    found: dict[str, Any] = {}
-    for file in files:
-        try:
-            content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError):
-            continue
-        if isinstance(content, dict):
-            found |= content
-    return found
 
 
 def _experiment_of_checkpoint(checkpoint: str) -> str | None:

@@ -1,8 +1,6 @@
 """`metric-lightning data --config X.yaml` or `--data.root photos/`: what the data are like, before any training."""
 
-import argparse
 from pathlib import Path
-from typing import Any
 
 import yaml
 from lightning.pytorch import seed_everything
@@ -14,6 +12,7 @@ from torch import Tensor
 from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.callbacks.images import as_images
 from metric_lightning.command_line.arguments import require_text
+from metric_lightning.command_line.config_files import read_config
 from metric_lightning.command_line.data_problems import (
     counts_of,
     parts_of,
@@ -23,7 +22,7 @@ from metric_lightning.command_line.data_problems import (
 )
 from metric_lightning.command_line.first_config import first_config
 from metric_lightning.command_line.first_run import folder_alone
-from metric_lightning.command_line.parser import OneSentenceParser
+from metric_lightning.command_line.parser import OneSentenceParser, Scan
 from metric_lightning.command_line.results import write_json
 from metric_lightning.command_line.run_folder import LOGS, experiment_of
 from metric_lightning.data import Batch, LabelledDataset, MetricDataModule, Preprocessing
@@ -43,20 +42,15 @@ def main(arguments: list[str]) -> None:
     Raises:
         UserError: there are no such data, or no config.
     """
-    scan = argparse.ArgumentParser(prog="metric-lightning data", description=__doc__, add_help=False)
-    scan.add_argument("--help", "-h", action="store_true")
-    scan.add_argument("--config", "-c", action="append", default=[], help="YAML file of a run")
-    scan.add_argument("--experiment", help="name of the folder in lightning_logs/")
-    scan.add_argument("--output", help="folder to write to, instead")
-    scan.add_argument(
-        "--max_inputs", type=int, default=20_000, help="look for duplicates among at most so many samples"
-    )
     require_text(arguments)
+    scan = _scan()
     given, rest = scan.parse_known_args(arguments)
     if given.help:
         scan.print_help()
         print("  --data.ARGUMENT VALUE      argument of the data module; --data.root FOLDER alone is enough")
         return
+    if given.max_inputs < 0:
+        raise UserError(f"--max_inputs must be at least 0, got {given.max_inputs}")
     data, name = _data(given.config, rest)
     folder = Path(given.output) if given.output else LOGS / (given.experiment or name) / "data"
     if isinstance(data, OwnImages):
@@ -78,9 +72,22 @@ def main(arguments: list[str]) -> None:
     print(f"all counts:     {printable(folder / 'report.json')}")
 
 
+def _scan() -> Scan:
+    scan = Scan()
+    scan.prog, scan.description = "metric-lightning data", __doc__
+    scan.add_argument("--help", "-h", action="store_true")
+    scan.add_argument("--config", "-c", action="append", default=[], help="YAML file of a run")
+    scan.add_argument("--experiment", help="name of the folder in lightning_logs/")
+    scan.add_argument("--output", help="folder to write to, instead")
+    scan.add_argument(
+        "--max_inputs", type=int, default=20_000, help="look for duplicates among at most so many samples"
+    )
+    return scan
+
+
 def _data(files: list[str], rest: list[str]) -> tuple[MetricDataModule, str]:
     """Return the data module that the arguments mean, and a name for it."""
-    configs = [_read(Path(file)) for file in files]
+    configs = [read_config(file) for file in files]
     name = experiment_of(files)
     root, others = folder_alone(rest)
     if not configs and root is not None:
@@ -96,16 +103,6 @@ def _data(files: list[str], rest: list[str]) -> tuple[MetricDataModule, str]:
     parsed = parser.parse_args([*(word for text in texts for word in ("--config", text)), *rest])
     data: MetricDataModule = parser.instantiate(parsed).data
     return data, name
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"--config {file} can't be read as YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(config, dict):
-        raise UserError(f"--config {file} holds no settings; see experiments/ for examples")
-    return config
 
 
 def _print(data: MetricDataModule, problems: list[str]) -> None:

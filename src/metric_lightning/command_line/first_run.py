@@ -1,10 +1,10 @@
 """`fit --data.root photos/` without a config: one is written, told, and used."""
 
-import argparse
 import os
 from pathlib import Path
 
 from metric_lightning.command_line.first_config import FirstConfig, first_config, write_first_config
+from metric_lightning.command_line.parser import Scan
 from metric_lightning.printable import printable
 
 _RANKS = ("LOCAL_RANK", "RANK", "SLURM_PROCID")
@@ -38,7 +38,7 @@ def folder_alone(arguments: list[str]) -> tuple[Path | None, list[str]]:
         >>> folder_alone(["--data.root=photos", "--config", "my.yaml"])[0] is None
         True
     """
-    scan = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    scan = Scan()
     for name in ("--config", "-c", "--data", "--data.class_path", "--ckpt_path"):
         scan.add_argument(name, dest=name)
     scan.add_argument("--data.root", "--data.init_args.root", dest="root")

@@ -9,6 +9,7 @@ from jsonargparse.typing import register_type
 from lightning.pytorch.cli import LightningArgumentParser
 
 from metric_lightning.command_line.messages import one_sentence
+from metric_lightning.errors import UserError
 from metric_lightning.printable import printable
 
 
@@ -39,6 +40,21 @@ class OneSentenceParser(LightningArgumentParser):
             super().error(message, exception)
         print(f"error: {printable(one_sentence(str(message), _options_of(self)))}", file=sys.stderr)
         sys.exit(2)
+
+
+class Scan(argparse.ArgumentParser):
+    """Looks for a few options among others, with `parse_known_args`. Option names must be written in full."""
+
+    def __init__(self) -> None:
+        super().__init__(add_help=False, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one sentence.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(message.removeprefix("argument "))
 
 
 def _options_of(parser: argparse.ArgumentParser) -> list[str]:
