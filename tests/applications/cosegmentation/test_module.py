@@ -79,8 +79,8 @@ def test_vgg16_makes_maps_of_a_sixteenth() -> None:
 
 
 def test_sizes_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="multiples of 8"):
-        network().build((2, 3, 36, 32))
+    with pytest.raises(ValueError, match="multiples of 4"):
+        network().build((2, 3, 34, 32))
     with pytest.raises(ValueError, match="takes pairs"):
         network().build((3, 32, 32))
 
@@ -106,7 +106,8 @@ def test_it_learns_what_two_pictures_share_and_comes_back_from_its_checkpoint(tm
 
 
 def test_the_picture_has_a_column_for_each_pair() -> None:
-    pairs = MaskedPairs(torch.randn(3, 2, 3, 16, 16), torch.rand(3, 2, 16, 16) < 0.5)
+    masks = torch.rand(3, 2, 16, 16) < 0.5
+    pairs = MaskedPairs(torch.randn(3, 2, 3, 16, 16), masks, masks.long())
     figure = pair_figure(pairs, {"some method": pairs.masks})
     assert len(figure.axes) == 3 * 6 and pixels(figure).std() > 10
     assert [axis.get_xlabel() for axis in figure.axes].count("1.00") == 6
