@@ -1,14 +1,15 @@
-"""What the default callbacks add to a training: the mnist5k run with them and without, in turns.
+"""What the default callbacks add to a training: the share of their hooks in one mnist5k run.
 
-    python -m benchmarks.callbacks --threads 2            (ten minutes; --epochs 5 --turns 1: two)
+    python -m benchmarks.callbacks --threads 2            (the run's own minute or two; --epochs 5: a quarter of it)
 
-Seconds are those from a fit's set-up to its end: training, checkpoints, checks, figures. Only the share means anything
-on another machine.
+Each hook is timed within the run (Lightning's profiler), from the fit's set-up to its end, so that what else the
+machine does meets both sides of the share alike; runs with and without callbacks would differ by more than the
+callbacks cost. Threads that spin on busy cores can make the run many times slower; the share still holds. Checkpoints
+count as training: `--default_callbacks false` keeps them, too.
 """
 
 import argparse
 import os
-import statistics
 import tempfile
 import time
 from pathlib import Path
@@ -16,59 +17,69 @@ from typing import ClassVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.profilers import SimpleProfiler
 
 from metric_lightning.cli import main as command_line
 
 CONFIG = Path(__file__).parents[1] / "experiments" / "mnist5k" / "online_triplet_random_hard.yaml"
+DEFAULT = ("RunSummary", "DataCheck", "CollapseDiagnosis", "EmbeddingFigures", "MislabelledCandidates", "Projector")
 
 
-class Seconds(Callback):
-    """Measures a fit, from its set-up to its end."""
+class Stopwatch(Callback):
+    """Keeps the seconds of a fit, and of each default callback's hooks within it."""
 
-    of_fits: ClassVar[list[float]] = []
+    total: ClassVar[float] = 0.0
+    of_callbacks: ClassVar[dict[str, float]] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._start = time.perf_counter()
 
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        print(f"epoch {trainer.current_epoch + 1}: {time.perf_counter() - self._start:.0f} s", flush=True)
+
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if stage == "fit":
-            self.of_fits.append(time.perf_counter() - self._start)
+            Stopwatch.total = time.perf_counter() - self._start
+            Stopwatch.of_callbacks = seconds_of(trainer.profiler.recorded_durations)
 
 
-def seconds(default_callbacks: bool, epochs: int) -> float:
-    command_line(
-        [
-            *("fit", "--config", str(CONFIG), "--trainer.max_epochs", str(epochs)),
-            *(
-                "--default_callbacks",
-                str(default_callbacks).lower(),
-                "--trainer.callbacks+=benchmarks.callbacks.Seconds",
-            ),
-            *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
-        ]
-    )
-    # The command line imports this file under its own name.
-    from benchmarks.callbacks import Seconds as Measured
+def seconds_of(durations: dict[str, list[float]]) -> dict[str, float]:
+    """Return the seconds of each default callback, from a profiler's "[Callback]name{arguments}.hook"."""
+    return {
+        name: sum(sum(times) for action, times in durations.items() if action.startswith(f"[Callback]{name}"))
+        for name in DEFAULT
+    }
 
-    return Measured.of_fits[-1]
+
+def table(total: float, of_callbacks: dict[str, float]) -> str:
+    """Return the seconds of each callback, and what all add to the rest of the fit."""
+    added = sum(of_callbacks.values())
+    rest = total - added
+    lines = [f"{name:22} {taken:7.2f} s {taken / rest:7.1%}" for name, taken in of_callbacks.items()]
+    return "\n".join([*lines, f"they add {added / rest:.1%}: {added:.1f} s to {rest:.1f} s of training"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        found: dict[bool, list[float]] = {False: [], True: []}
-        for _ in range(options.turns):
-            for default in (False, True):
-                found[default].append(seconds(default, options.epochs))
-    without, with_all = (statistics.median(found[default]) for default in (False, True))
-    print(f"\n{options.epochs} epochs: {without:.1f} s without, {with_all:.1f} s with the default callbacks")
-    print(f"they add {with_all / without - 1:.1%}")
+        command_line(
+            [
+                *("fit", "--config", str(CONFIG), "--trainer.max_epochs", str(options.epochs)),
+                "--trainer.callbacks+=benchmarks.callbacks.Stopwatch",
+                *("--trainer.profiler", f"{SimpleProfiler.__module__}.SimpleProfiler"),
+                *("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"),
+            ]
+        )
+    # The command line imports this file under its own name.
+    from benchmarks.callbacks import Stopwatch as Measured
+
+    print(f"\n{options.epochs} epochs, {options.threads} threads")
+    print(table(Measured.total, Measured.of_callbacks))
 
 
 if __name__ == "__main__":

@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentParser
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from experiments.harness.saved_data import data_of
 from experiments.text.baselines import character_ngrams, edit_distance, of_network, queries_and_items, recall_at_1
 from experiments.text.baselines import transposing_distance as with_transpositions
 from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.callbacks.images import as_images
 from metric_lightning.command_line.saved_config import config_of
-from metric_lightning.data import MetricDataModule
 from metric_lightning.functional.few_shot import Estimate, draw_episodes
 from metric_lightning.metrics.cross_view import both_ways
 from metric_lightning.metrics.judging import table_of_distances
@@ -35,15 +34,6 @@ from metric_lightning.plots.canvas import new_figure
 from metric_lightning.plots.palette import BLUE, VERMILION
 
 _WAYS, _SHOWN, _SIDE = 20, 6, 64
-
-
-def data_of(checkpoint: Path) -> Any:
-    """Build the data module of a checkpoint's run."""
-    parser = ArgumentParser()
-    parser.add_subclass_arguments(MetricDataModule, "data")
-    data: MetricDataModule = parser.instantiate(parser.parse_object({"data": config_of(str(checkpoint))["data"]})).data
-    data.setup()
-    return data
 
 
 def one_shot(checkpoint: Path) -> Figure:

@@ -54,8 +54,8 @@ def scatter_grid(files: dict[str, Path], title: str) -> Figure:
             draw_points(axis, points, class_names, limits, size=5.0, name_size=8)
             axis.set_title(plain(f"{method}, {part}"), fontsize=8)
             axis.tick_params(labelsize=6)
-    figure.supxlabel("embedding dimension 1", fontsize=9)
-    figure.supylabel("embedding dimension 2", fontsize=9)
+    figure.supxlabel("embedding dimension 1 (units of distance)", fontsize=9)
+    figure.supylabel("embedding dimension 2 (units of distance)", fontsize=9)
     return figure
 
 
@@ -86,7 +86,12 @@ def dots_and_intervals(outcomes: Sequence[Outcome], figures: Sequence[str], titl
 
 
 def png_file(figure: Figure) -> bytes:
-    """Return a figure as the content of a PNG file of few colours, small enough for a README."""
+    """Return a figure as the content of a PNG file, see `small_png`."""
+    return small_png(Image.fromarray(pixels(figure)))
+
+
+def small_png(picture: Image.Image) -> bytes:
+    """Return a picture as the content of a PNG file of 128 colours, small enough for a README."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels(figure)).quantize(128, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
+    picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()

@@ -60,6 +60,15 @@ def test_the_film_has_a_frame_an_epoch_at_most_so_many(tmp_path, dimensions):
     assert 2 <= Image.open(folder_of(tmp_path) / "figures" / "embedding.gif").n_frames <= 3
 
 
+@pytest.mark.parametrize(
+    "options, said", [({}, "no validation samples"), ({"logger": False, "enable_checkpointing": False}, "no logger")]
+)
+def test_a_film_that_is_not_made_is_missed_aloud(tmp_path, caplog, options, said):
+    with caplog.at_level("INFO", logger="lightning.pytorch.metric_lightning"):
+        trainer(tmp_path, [EmbeddingFilm()], **options).fit(module(), datamodule=Quarters(validation_size=0))
+    assert caplog.text.count(f"EmbeddingFilm writes nothing: {said}" if not options else said) == 1
+
+
 def test_curves_go_on_over_a_resume(tmp_path):
     first = trainer(tmp_path, [LearningCurveFigure()], max_epochs=2)
     first.fit(module(), datamodule=Quarters())

@@ -35,6 +35,19 @@ def test_the_histograms_hold_all_pairs_and_the_titles_the_figures():
     pixels(figure)
 
 
+@pytest.mark.parametrize(
+    "largest, said", [(20.0, "the loss's margin, 2"), (1e-6, "the loss's margin, 2: outside, 2e+06 times the largest")]
+)
+def test_the_margin_is_drawn_or_said_to_lie_outside(largest, said):
+    figure = verification_figure(torch.linspace(0, largest, 40), torch.arange(40) < 12, "Title", "metres", margin=2.0)
+    left, right = figure.axes
+    assert any(text.get_text().startswith(said) for text in left.get_legend().get_texts())
+    assert any(list(line.get_xdata()) == [2.0, 2.0] for line in left.lines) == (largest > 2)
+    pixels(figure)
+    for axis in (left, right):  # no legend over a curve
+        assert axis.get_legend().get_window_extent().y1 <= axis.get_window_extent().y0
+
+
 def test_equal_distances_are_drawn_and_one_kind_of_pairs_is_refused():
     pixels(verification_figure(torch.zeros(4), torch.tensor([True, True, False, False])))
     with pytest.raises(ValueError, match="both kinds are needed"):

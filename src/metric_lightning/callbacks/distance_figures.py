@@ -3,7 +3,7 @@
 import torch
 from lightning.pytorch import Trainer
 
-from metric_lightning.callbacks.loss_distances import distance_name, loss_distances
+from metric_lightning.callbacks.loss_distances import distance_name, loss_distances, margin_of
 from metric_lightning.callbacks.pictures import write_figure
 from metric_lightning.callbacks.samples import PART_TITLES, Stage, samples_of
 from metric_lightning.callbacks.snapshot import SnapshotCallback
@@ -17,7 +17,7 @@ class DistanceFigures(SnapshotCallback):
     Of the validation set, and after `test` of the test set:
 
     - `distances_val.png`: histograms of the distances of pairs of one class and of different classes with their
-      overlap, and the ROC curve of telling them apart;
+      overlap and the loss's margin, and the ROC curve of telling them apart;
     - `classes_val.png`: the distances of class means in units of the classes' radii, which shows what is confused.
 
     Cost: half a second for 500 samples on one core; O(max_points^2) memory.
@@ -53,9 +53,8 @@ class DistanceFigures(SnapshotCallback):
         moment = "after the test" if stage == "test" else f"after epoch {epoch}"
         distances = loss_distances(module.loss, samples.embeddings, samples.embeddings)[apart]
         title = f"Distances of pairs, {PART_TITLES[stage]}, {moment}"
-        write_figure(
-            trainer, f"distances_{stage}", verification_figure(distances, pairs, title, distance_name(module.loss))
-        )
+        unit, margin = distance_name(module.loss), margin_of(module.loss)
+        write_figure(trainer, f"distances_{stage}", verification_figure(distances, pairs, title, unit, margin))
         confusion = class_confusion(samples.embeddings, samples.labels, len(samples.class_names))
         title = f"Distances of classes, {PART_TITLES[stage]}, {moment}"
         write_figure(trainer, f"classes_{stage}", class_distances_figure(confusion, samples.class_names, title))

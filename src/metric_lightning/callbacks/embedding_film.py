@@ -5,6 +5,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from metric_lightning.callbacks.files import write_atomically
+from metric_lightning.callbacks.messages import note
 from metric_lightning.callbacks.metric_module import require_metric_module
 from metric_lightning.callbacks.run_folder import FIGURES, is_rehearsal, run_folder
 from metric_lightning.callbacks.samples import Samples, samples_of
@@ -17,7 +18,8 @@ class EmbeddingFilm(Callback):
 
     An embedding of more than two dimensions is shown along the two main directions (PCA) of the last epoch. Of a run
     with more epochs than frames evenly spaced ones are shown, the first and the last among them. A run that is resumed
-    films anew. Where the run keeps no files, or has no validation set, nothing is written.
+    films anew. Where the run keeps no files, or validates no samples with one label each, nothing is written, and that
+    is said.
 
     Cost: 0.1 s a frame on one core, at the end of training; nothing before.
 
@@ -55,10 +57,18 @@ class EmbeddingFilm(Callback):
             self._frames.append((trainer.current_epoch + 1, samples))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.is_global_zero or is_rehearsal(trainer) or not self._frames:
+        if not trainer.is_global_zero or is_rehearsal(trainer):
             return
         folder = run_folder(trainer)
         if folder is None:
+            note(trainer, "EmbeddingFilm writes nothing: the run has no logger with a folder.")
+            return
+        if not self._frames:
+            note(
+                trainer,
+                "EmbeddingFilm writes nothing: no validation samples with one label each were embedded during the fit; "
+                "give the data module a validation set.",
+            )
             return
         count = min(self.max_frames, len(self._frames))
         chosen = torch.linspace(0, len(self._frames) - 1, count).round().long().tolist()

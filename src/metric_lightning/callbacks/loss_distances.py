@@ -27,7 +27,10 @@ def distance_name(loss: MetricLoss) -> str:
 
 def distance_scale(loss: MetricLoss) -> float | None:
     """Return the distance that a loss compares with: its margin, or 1; None for a loss that sees no distances."""
-    if not isinstance(loss, PairwiseLoss):
-        return None
-    margin = getattr(loss, "margin", None)
-    return float(margin) if isinstance(margin, int | float) and margin > 0 else 1.0
+    return margin_of(loss) or 1.0 if isinstance(loss, PairwiseLoss) else None
+
+
+def margin_of(loss: MetricLoss) -> float | None:
+    """Return the margin that a loss wants between distances; None for a loss without one, or without distances."""
+    margin = getattr(loss, "margin", None) if isinstance(loss, PairwiseLoss) else None
+    return float(margin) if isinstance(margin, int | float) and margin > 0 else None

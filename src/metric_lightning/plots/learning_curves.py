@@ -27,7 +27,7 @@ def learning_curves(panels: Mapping[str, Mapping[str, Curve]], title: str = "Lea
     """
     if not panels:
         raise ValueError("panels={} is empty; give at least one")
-    figure = new_figure(4.6 * len(panels) + 0.4, 4.0)
+    figure = new_figure(4.6 * len(panels) + 0.4, 4.4)
     figure.suptitle(plain(title), fontsize=13)
     for axis, (name, curves) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         for place, (curve, (steps, values)) in enumerate(curves.items()):
@@ -45,7 +45,7 @@ def learning_curves(panels: Mapping[str, Mapping[str, Curve]], title: str = "Lea
         axis.set_ylabel(plain(name))
         axis.grid(True, linewidth=0.3, alpha=0.5)
         if curves:
-            axis.legend(frameon=False, fontsize=8)
+            axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), frameon=False, fontsize=8)
             _show_flat_as_flat(axis)
     return figure
 

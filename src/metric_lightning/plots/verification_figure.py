@@ -15,7 +15,11 @@ _LEAST_RATE = 1e-4
 
 
 def verification_figure(
-    distances: Tensor, same: Tensor, title: str = "Distances of pairs", unit: str = "units of distance"
+    distances: Tensor,
+    same: Tensor,
+    title: str = "Distances of pairs",
+    unit: str = "units of distance",
+    margin: float | None = None,
 ) -> Figure:
     """Draw the distances of both kinds of pairs, and the ROC curve of telling them apart by a threshold.
 
@@ -28,6 +32,7 @@ def verification_figure(
         same: (n,) bool, whether a pair is of one class.
         title: of the figure.
         unit: of the distances.
+        margin: of the loss, drawn among the distances; where it lies outside the legend says how far. None: unknown.
 
     Raises:
         ValueError: there is no pair of one kind.
@@ -35,10 +40,13 @@ def verification_figure(
     pairs = count_pairs(distances, same)
     if not same.any() or same.all():
         raise ValueError(f"distances have {int(same.sum())} same pairs of {len(same)}; both kinds are needed")
-    figure = new_figure(10.5, 4.6)
+    figure = new_figure(10.5, 5.0)
     figure.suptitle(plain(title), fontsize=13)
     left, right = figure.subplots(1, 2)
     _draw_histograms(left, distances, same, unit)
+    if margin is not None:
+        _draw_margin(left, margin, float(distances.max()))
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=9)
     left.set_title(f"overlap {1 - roc_auc(pairs):.3f} (0: told apart, 0.5: no difference)", fontsize=11)
     _draw_roc(right, pairs)
     return figure
@@ -54,7 +62,15 @@ def _draw_histograms(axis: Axes, distances: Tensor, same: Tensor, unit: str) -> 
         axis.hist(values, edges, density=True, histtype="step", color=colour, linewidth=1.5, label=label)
     axis.set_xlabel(f"distance ({unit})")
     axis.set_ylabel("density (1 / distance)")
-    axis.legend(frameon=False, fontsize=9)
+
+
+def _draw_margin(axis: Axes, margin: float, largest: float) -> None:
+    name = f"the loss's margin, {margin:g}"
+    if margin <= largest:
+        axis.axvline(margin, color="black", linestyle="--", linewidth=1.2, label=name)
+    else:
+        times = f", {margin / largest:.1g} times the largest distance" if largest > 0 else ""
+        axis.plot([], [], color="black", linestyle="--", linewidth=1.2, label=f"{name}: outside{times}")
 
 
 def _draw_roc(axis: Axes, pairs: PairCounts) -> None:
@@ -73,4 +89,4 @@ def _draw_roc(axis: Axes, pairs: PairCounts) -> None:
     axis.set_ylabel("true accept rate (share of same pairs)")
     axis.set_title(f"ROC curve, area {roc_auc(pairs):.3f}", fontsize=11)
     axis.grid(True, which="major", linewidth=0.3, alpha=0.5)
-    axis.legend(framealpha=0.9, fontsize=9, loc="best")
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False, fontsize=9)
