@@ -130,6 +130,8 @@ def test_names_that_parquet_cant_hold_are_refused_before_anything_is_embedded(tm
     found = np.load(tmp_path / "out.npz")["paths"].tolist()
     assert len(found) == len(data.test_set) and all(Path(path).is_file() for path in found)
     monkeypatch.setattr(module, "predict_step", lambda *_: pytest.fail("embedded"))
-    with pytest.raises(UserError, match=r"no UTF-8, which Parquet can't hold: 2 \(.*caf\\xe9 .*rename them .* or give an .n"):
+    with pytest.raises(
+        UserError, match=r"no UTF-8, which Parquet can't hold: 2 \(.*caf\\xe9 .*rename them .* or give an .n"
+    ):
         predicted(tmp_path / "out.parquet", data, module)
     assert not (tmp_path / "out.parquet").exists()

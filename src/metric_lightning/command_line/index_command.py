@@ -22,7 +22,10 @@ def add_arguments(parser: Any) -> None:
     """Add the command's arguments."""
     parser.add_argument("--ckpt_path", type=str, required=True, help="checkpoint of the model")
     parser.add_argument(
-        "--images", type=str, required=True, help="folder (subfolders name classes), or table (.csv, .parquet) with path and maybe label"
+        "--images",
+        type=str,
+        required=True,
+        help="folder (subfolders name classes), or table (.csv, .parquet) with path and maybe label",
     )
     parser.add_argument("--output", type=str | None, default=None, help="folder to write; default: RUN/index")
     parser.add_argument("--kind", type=IndexKind, default="flat", help="flat is exact; ivf and hnsw find nearly all")

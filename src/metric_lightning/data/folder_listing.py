@@ -55,9 +55,7 @@ def _require_pictures(root: Path, classes: list[ClassPictures], beside: list[str
             f"the folder {printable(root)} holds {len(beside)} pictures, but no class folders: put the pictures of "
             "each class into a folder of its name"
         )
-    raise UserError(
-        f"the folder {printable(root)} is empty: put a folder for each class there, named as it is called"
-    )
+    raise UserError(f"the folder {printable(root)} is empty: put a folder for each class there, named as it is called")
 
 
 def _notes(root: Path, found: list[ClassPictures], beside: list[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """Finds every picture file that can't be used, before training and all at once."""
 
+import os
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +50,8 @@ def _fault(path: str, box: Box | None) -> str | None:
 
 def _size_if_whole(path: str) -> tuple[int, int] | None:
     """Return (width, height) as seen of a file that is surely whole; None where decoding it must tell."""
+    if not os.path.isfile(path):
+        return None
     try:
         with Image.open(path) as file:
             require_few_pixels(file)

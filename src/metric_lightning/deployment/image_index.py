@@ -92,7 +92,10 @@ class ImageIndex:
             raise UserError(f"there is no index in {place}: make one with `metric-lightning index`") from error
         except (OSError, ValueError) as error:
             raise UserError(f"{place / FACTS} can't be read ({error}); build the index again") from error
-        if facts.get("format") != _FORMAT:
+        if isinstance(facts, dict) and facts.get("format") != _FORMAT:
             raise UserError(f"{place} is an index of format {facts.get('format')}, not {_FORMAT}; build it again")
+        named = ("kind", "distance", "root", "model", "checkpoint")
+        if not isinstance(facts, dict) or not all(isinstance(facts.get(name), str) for name in named):
+            raise UserError(f"{place / FACTS} is no description of an index; build the index again")
         vectors = VectorIndex.read(place / VECTORS, facts["kind"], facts["distance"])
         return cls(vectors, PictureTable.read(place / TABLE, facts["root"]), facts["model"], facts["checkpoint"])

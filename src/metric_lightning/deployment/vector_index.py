@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from metric_lightning.errors import UserError
 from metric_lightning.extras import require
 from metric_lightning.functional.pair_distances import TrueDistance, pair_distances
+from metric_lightning.printable import printable
 
 IndexKind = Literal["flat", "ivf", "hnsw"]
 Floats = NDArray[np.float32]
 
 BLOCK = 65_536  # rows that are handed over at once
 _TRAINING_ROWS = 64  # for each list of an IVF index: more take longer and find hardly more
+_CLASSES = {"flat": "IndexFlat", "ivf": "IndexIVFFlat", "hnsw": "IndexHNSWFlat"}  # FAISS's
 _NEIGHBOURS = 32  # of each node of an HNSW graph
 
 
@@ -149,13 +151,17 @@ class VectorIndex:
         """Return what `write` has written.
 
         Raises:
-            UserError: the file can't be read, or FAISS is not installed.
+            UserError: the file can't be read, holds an index of another kind, or FAISS is not installed.
         """
         faiss = require("faiss", "search", "a search index")
+        wrong = UserError(f"{printable(path)} can't be read as an index of kind {kind}; build it again")
         try:
-            return cls(faiss.read_index(str(path)), kind, distance)._ready()
+            found = faiss.read_index(str(path))
         except RuntimeError as error:
-            raise UserError(f"{path} can't be read as an index; build it again") from error
+            raise wrong from error
+        if kind not in _CLASSES or not isinstance(found, getattr(faiss, _CLASSES[kind])):
+            raise wrong
+        return cls(found, kind, distance)._ready()
 
     def _ready(self) -> "VectorIndex":
         if self.kind == "ivf":
