@@ -12,9 +12,10 @@ from PIL import Image
 from torchvision.models import ResNet18_Weights, get_model
 
 from metric_lightning.cli import main
-from metric_lightning.command_line.first_config import first_config, weights_at_hand
+from metric_lightning.command_line.first_config import first_config, weights_at_hand, write_first_config
 from metric_lightning.command_line.first_run import folder_alone, with_first_config
 from metric_lightning.data import Preprocessing
+from metric_lightning.errors import UserError
 from metric_lightning.networks import NormalizedHead, TorchvisionBackbone
 from tests.data.digit_pictures import NAMES, write_digits
 
@@ -184,6 +185,65 @@ def test_data_of_a_config_with_arguments_of_ones_own(photos, capsys):
     assert "samples are more than --max_inputs 10" in printed and "lightning_logs/digits/data/batches.png" in printed
 
 
+def test_classes_that_a_search_cant_find_are_named(photos, capsys):
+    """d is only validated, e only tested; in the second folder all of val is unseen, as a test of new classes is."""
+    parts = {"train": "abc", "val": "abd", "test": "ae", "gallery": "ab"}
+    for root, held in (("some", parts), ("all", {"train": "abc", "val": "de", "test": "de"})):
+        for part, names in held.items():
+            first = 10 * len(part)
+            write_digits(Path(root, part), each=6, classes=len(names), first=first, names=list(names))
+    main(["data", "--data.root", "some"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "classes in val that train has no picture of: 1 (d);" in printed
+    assert "classes in test that gallery has no picture of: 1 (e);" in printed
+    main(["data", "--data.root", "all"])
+    assert "has no picture of" not in capsys.readouterr().out
+    metrics = first_config(Path("some")).config["model"]["init_args"]["metrics"]
+    assert [metric.get("init_args", {}).get("search") for metric in metrics] == [None, "gallery", None, None]
+
+
+def test_names_that_would_steer_a_terminal_are_spelled_out(photos, capsys):
+    (photos / "one").rename(photos / "o\x1b[2J\nne")
+    (photos / "two/a\x1b[2J.png").write_bytes(b"")
+    main(["data", "--data.root", "photos"])
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed and r"o\x1b[2J\nne" in printed and r"two/a\x1b[2J.png is an empty file" in printed
+    line = refusal(["fit", "--data.root", "photos", *QUICK], capsys)
+    assert r"two/a\x1b[2J.png is an empty file" in line and "\x1b" not in line
+
+
+def test_few_pictures_still_make_a_run_that_can_be_measured(photos, tmp_path):
+    write_digits(tmp_path / "-few", each=2, classes=2)
+    chosen = first_config(tmp_path / "-few")
+    knn = next(
+        part for part in chosen.config["model"]["init_args"]["metrics"] if part["class_path"].endswith("KNNAccuracy")
+    )
+    assert knn["init_args"] == {"k": 1} and "k-NN asks one neighbour, for there are few pictures." in chosen.reasons
+    assert write_first_config(chosen, tmp_path / "-few") == Path("few.yaml")
+    for name in ("b", "c"):
+        write_digits(tmp_path / "one", each=1, classes=1, names=[name])
+    with pytest.raises(UserError, match="every class of .*one has one picture, and nothing shows what is alike; add"):
+        first_config(tmp_path / "one")
+
+
+def test_data_tells_all_problems_also_where_no_batch_can_be_drawn(photos, capsys):
+    for path in (photos / "one").iterdir():
+        path.write_bytes(b"")
+    main(["data", "--data.root", "photos"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "training classes without a usable sample: 1 (one)" in printed
+    assert "no training batch can be drawn: n_classes is 4, but the training data has 3 classes" in printed
+    assert "sample batches: there are none" in printed and Path("lightning_logs/photos/data/report.json").is_file()
+
+
+def test_what_no_configuration_can_hold_is_refused(photos, capsys):
+    strange = b"caf\xe9".decode(errors="surrogateescape")
+    photos.rename(photos.parent / strange)
+    for command in ("fit", "data"):
+        line = refusal([command, "--data.root", strange], capsys)
+        assert r"the argument caf\xe9 is no UTF-8, and no configuration can name it: rename" in line
+
+
 def test_sound_data_have_no_problems(photos, capsys):
     main(["data", "--data.root", "photos"])
     assert "problems: none found" in capsys.readouterr().out
@@ -194,6 +254,7 @@ def test_sound_data_have_no_problems(photos, capsys):
     [
         (["fit", "--data.root", "nowhere"], "error: there is no folder nowhere"),
         (["data", "--data.root", "nowhere"], "error: there is no folder nowhere"),
+        (["fit", "--data.root", ""], "error: --data.root is empty; give the folder of your pictures"),
         (["data"], "error: data needs --config FILE.yaml, or --data.root FOLDER"),
         (["data", "--config", "gone.yaml"], "error: there is no file gone.yaml, which --config names"),
         (["data", "--config", "list.yaml"], "error: --config list.yaml holds no settings"),

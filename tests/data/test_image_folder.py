@@ -324,7 +324,7 @@ def test_a_split_beside_parted_folders_is_refused(tmp_path):
 
 
 def test_linked_folders_are_followed_and_loops_end(tmp_path):
-    """A link to a class elsewhere is that class; a link upwards leads to no picture twice, and to none of other classes."""
+    """A link to a class elsewhere is that class; a link upwards leads to no picture twice, nor to other classes'."""
     write_digits(tmp_path / "elsewhere", each=4, classes=1)
     paths = write_digits(tmp_path / "photos", each=4, classes=2, names=["a", "b"])
     root = tmp_path / "photos"

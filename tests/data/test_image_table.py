@@ -223,6 +223,10 @@ BAD_TABLES = {
         [{"path": "a.png", "label": "a", "label ": "b"}],
         {},
     ),
+    "several classes of .*t.csv would be called x/y/z; label columns are joined by a slash": (
+        [{"path": "a.png", "k": "x/y", "l": "z"}, {"path": "b.png", "k": "x", "l": "y/z"}],
+        {"label_column": ["k", "l"]},
+    ),
     "label_column names no column": (GOOD, {"label_column": []}),
 }
 
@@ -243,6 +247,7 @@ def test_files_that_are_no_tables(tmp_path):
         (b"", "has no row"),
         (b"path,label\n", "has no row"),
         (b"\xff\xfe\x00", "can't be read as CSV in UTF-8"),
+        (b"path,label\na\0.png,a\n", "can't be read as CSV in UTF-8"),
         (b"path,label\na.png\n", "row 2 of .*t.csv has 1 columns, but the first line names 2"),
         (b'path,label\n"a.png,b\n', "can't be read as CSV"),
     ):

@@ -1,5 +1,6 @@
 """Picture files of every kind, and those that can't be pictures."""
 
+import os
 import warnings
 
 import numpy as np
@@ -83,6 +84,7 @@ FAULTS = {
     "text.png": (lambda path: path.write_text("no picture"), r"can't be read \(it is no picture\)"),
     "large.png": (bomb, r"has (30000x30000|more than the 89,478,485) pixels.*scale it down"),
     "long.png": (lambda path: Image.new("L", (1, 300)).save(path), "has 1x300 pixels, and is more than 200 times as"),
+    "pipe.png": (os.mkfifo, "is no file but a pipe or a device; take it out of the data"),
     "folder.png": (lambda path: path.mkdir(), "is a folder; name the pictures in it"),
     "float.tif": (lambda path: Image.new("F", (2, 2)).save(path), "holds floating-point numbers; save it with 8"),
 }

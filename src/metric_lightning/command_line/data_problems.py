@@ -8,6 +8,7 @@ from metric_lightning.data import Batch, LabelledDataset, MetricDataModule
 from metric_lightning.data.duplicates import Looks, contrary, exact, looks_of, near
 from metric_lightning.data.listing import some
 from metric_lightning.data.own_images import OwnImages
+from metric_lightning.errors import UserError
 from metric_lightning.printable import printable
 
 _FEW = 4  # samples of a class that training can just do with
@@ -56,8 +57,8 @@ def problems_of_labels(data: MetricDataModule) -> list[str]:
     if float(counts.max()) > _UNEQUAL * typical:
         name = data.class_names[int(counts.argmax())]
         found.append(
-            f"class {printable(name)} has {int(counts.max())} training samples, a typical one {typical:.0f}: draw balanced "
-            "batches (BalancedBatches), or it decides alone."
+            f"class {printable(name)} has {int(counts.max())} training samples, a typical one {typical:.0f}: draw "
+            "balanced batches (BalancedBatches), or it decides alone."
         )
     if "val" not in parts:
         found.append(
@@ -88,6 +89,15 @@ def _classes_without_match(data: MetricDataModule, parts: Parts) -> list[str]:
                 "(k-NN, search: gallery) finds nothing for them: add such pictures, or take the classes out."
             )
     return found
+
+
+def problems_of_batches(data: MetricDataModule) -> list[str]:
+    """Return why no training batch can be drawn, if none can."""
+    try:
+        data.train_dataloader()
+    except (UserError, ValueError) as error:
+        return [f"no training batch can be drawn: {error}."]
+    return []
 
 
 def problems_of_inputs(data: MetricDataModule) -> list[str]:

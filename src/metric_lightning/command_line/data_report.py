@@ -16,6 +16,7 @@ from metric_lightning.command_line.config_files import read_config
 from metric_lightning.command_line.data_problems import (
     counts_of,
     parts_of,
+    problems_of_batches,
     problems_of_inputs,
     problems_of_labels,
     sizes_of,
@@ -55,7 +56,8 @@ def main(arguments: list[str]) -> None:
     folder = Path(given.output) if given.output else LOGS / (given.experiment or name) / "data"
     if isinstance(data, OwnImages):
         data.on_error = "skip"  # all problems are to be told, not the first
-    problems = problems_of_labels(data)
+    undrawn = problems_of_batches(data)
+    problems = problems_of_labels(data) + undrawn
     size = sum(len(part) for part in parts_of(data).values())
     if size <= given.max_inputs:
         problems += problems_of_inputs(data)
@@ -63,12 +65,11 @@ def main(arguments: list[str]) -> None:
         problems.append(f"not looked for duplicates: {size:,} samples are more than --max_inputs {given.max_inputs:,}.")
     _print(data, problems)
     picture = folder / "batches.png"
-    drawn = _draw(data, picture)
+    drawn = not undrawn and _draw(data, picture)
     described = {"parts": sizes_of(data), "classes": counts_of(data), "problems": problems}
     write_json(folder / "report.json", described | {"preprocessing": data.preprocessing()})
-    print(
-        f"sample batches: {printable(picture)}" if drawn else "sample batches: inputs are no pictures, so none is drawn"
-    )
+    reason = "there are none" if undrawn else "inputs are no pictures"
+    print(f"sample batches: {printable(picture) if drawn else f'{reason}, so none is drawn'}")
     print(f"all counts:     {printable(folder / 'report.json')}")
 
 

@@ -1,6 +1,7 @@
 """Settings for a folder of pictures that nobody has written a config for, and why they are so."""
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlparse
@@ -14,6 +15,7 @@ from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.data.folder_listing import list_folder
 from metric_lightning.data.image_presets import preset
 from metric_lightning.data.listing import Listing
+from metric_lightning.errors import UserError
 
 Config = dict[str, Any]
 
@@ -23,6 +25,7 @@ _WITHOUT = ("resnet18", "mobilenet_v3_large", "efficientnet_b0", "resnet50", "co
 _BATCH = 64
 _EPOCH = 20  # batches in an epoch, at least
 _LOOKED_AT = 200  # pictures whose size is looked up
+_NEIGHBOURS = 5  # what KNNAccuracy asks
 _RARE, _MANY = 5, 20  # pictures of a class, classes
 
 
@@ -43,9 +46,14 @@ def first_config(root: Path) -> FirstConfig:
     """Return sound settings for the pictures below `root`, a folder for each class.
 
     Raises:
-        UserError: they can't be trained on, see `ImageFolder`.
+        UserError: they can't be trained on, see `ImageFolder`, or every class has one picture.
     """
     listing = list_folder(root).require_two_classes()
+    if max(Counter(listing.labels).values()) < 2:
+        raise UserError(
+            f"every class of {listing.source} has one picture, and nothing shows what is alike; add pictures of its "
+            "classes"
+        )
     reasons = [_told(listing)]
     network, pictures = _network(listing, reasons)
     data: Config = {"root": str(root), **pictures}
@@ -56,18 +64,12 @@ def first_config(root: Path) -> FirstConfig:
     data["augment"] = _augment(network["size"], reasons)
     reasons.append("multi-similarity loss: it weighs all pairs of a batch and needs no weights for each class.")
     reasons.append("training stops when validation MAP@R hasn't risen for 10 epochs; the best epoch is kept.")
-    metrics = [_part(f"metrics.{name}") for name in ("RetrievalMetrics", "KNNAccuracy", "VerificationMetrics")]
-    if "gallery" in (listing.parts or []):
-        reasons.append(
-            "test pictures are searched in the gallery; at the end of the run, validation pictures in the training part."
-        )
-        metrics.insert(1, _part("metrics.RetrievalMetrics", search="gallery"))
     rate = 1.0e-3
     model = {
         "network": network["part"],
         "loss": _part("losses.MultiSimilarityLoss"),
         "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": rate, "weight_decay": 1.0e-4}},
-        "metrics": metrics,
+        "metrics": _metrics(listing, reasons),
     }
     stop = {"monitor": "val/map_at_r", "mode": "max", "patience": 10}
     stopping = {"class_path": "lightning.pytorch.callbacks.EarlyStopping", "init_args": stop}
@@ -85,7 +87,7 @@ def write_first_config(first: FirstConfig, root: Path) -> Path:
 
     A file with the same settings is taken as it is.
     """
-    stem = root.resolve().name or "photos"
+    stem = root.resolve().name.lstrip("-") or "photos"  # a name that begins so would be taken for an option
     path, number = Path(f"{stem}.yaml"), 1
     while path.exists() and not _says_the_same(path, first):
         number += 1
@@ -201,6 +203,22 @@ def _batches(listing: Listing, classes: int, reasons: list[str]) -> Config:
         )
         batches["init_args"]["batches_per_epoch"] = _EPOCH
     return batches
+
+
+def _metrics(listing: Listing, reasons: list[str]) -> list[Config]:
+    parts = listing.parts or ["train"] * (len(listing.paths) // 2)  # more than half are trained on
+    neighbours = {}
+    if min(parts.count(part) for part in ("train", "gallery") if part in parts) < _NEIGHBOURS:
+        reasons.append("k-NN asks one neighbour, for there are few pictures.")
+        neighbours["k"] = 1
+    metrics = [_part("metrics.RetrievalMetrics")]
+    if "gallery" in parts:
+        reasons.append(
+            "test pictures are searched in the gallery; at the end of the run, validation pictures in the training "
+            "part."
+        )
+        metrics.append(_part("metrics.RetrievalMetrics", search="gallery"))
+    return [*metrics, _part("metrics.KNNAccuracy", **neighbours), _part("metrics.VerificationMetrics")]
 
 
 def _augment(size: int, reasons: list[str]) -> list[Config]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from metric_lightning.command_line.first_config import FirstConfig, first_config, write_first_config
 from metric_lightning.command_line.parser import Scan
+from metric_lightning.errors import UserError
 from metric_lightning.printable import printable
 
 _RANKS = ("LOCAL_RANK", "RANK", "SLURM_PROCID")
@@ -46,6 +47,8 @@ def folder_alone(arguments: list[str]) -> tuple[Path | None, list[str]]:
     others = {name: value for name, value in vars(given).items() if name != "root" and value is not None}
     if given.root is None or others:
         return None, arguments
+    if not given.root:
+        raise UserError("--data.root is empty; give the folder of your pictures")
     return Path(given.root).expanduser(), rest
 
 

@@ -51,7 +51,7 @@ class Listing(NamedTuple):
         """
         if len(self.class_names) < 2:
             raise UserError(
-                f"{self.source} has one class ({printable(self.class_names[0])}), but there must be another to tell it from; "
+                f"{self.source} has one class ({some(self.class_names)}), but there must be another to tell it from; "
                 "add pictures of at least one more class"
             )
         return self

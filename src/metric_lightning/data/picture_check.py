@@ -1,10 +1,11 @@
 """Finds every picture file that can't be used, before training and all at once."""
 
+import os
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from metric_lightning.data.image_files import Box, cut
 from metric_lightning.data.pictures import open_picture, require_few_pixels
@@ -49,6 +50,8 @@ def _fault(path: str, box: Box | None) -> str | None:
 
 def _size_if_whole(path: str) -> tuple[int, int] | None:
     """Return (width, height) as seen of a file that is surely whole; None where decoding it must tell."""
+    if not os.path.isfile(path):
+        return None
     try:
         with Image.open(path) as file:
             require_few_pixels(file)
@@ -60,7 +63,7 @@ def _size_if_whole(path: str) -> tuple[int, int] | None:
         return None
 
 
-def _is_whole_jpeg(file: Image.Image) -> bool:
+def _is_whole_jpeg(file: ImageFile.ImageFile) -> bool:
     """Whether an opened JPEG file has one scan and its end, and nothing between that decoders stumble over."""
     assert file.fp is not None
     scan = file.fp.read()  # Pillow has read the head

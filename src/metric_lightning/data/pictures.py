@@ -29,6 +29,8 @@ def open_picture(path: str | os.PathLike[str], channels: int = 3) -> Image.Image
         metric_lightning.errors.UserError: picture nowhere.png is missing; put it there, or take it out of the data
     """
     try:
+        if not os.path.isfile(path):  # opening a pipe would wait for ever
+            raise FileNotFoundError(path)
         with Image.open(path) as file:
             return plain_picture(file, channels)
     except UserError as error:
@@ -106,13 +108,15 @@ def reason_of(error: Exception) -> str:
 
 
 def _fault(path: Path, error: Exception) -> str:
-    if not path.exists():
+    if not os.path.exists(path):
         return "is missing; put it there, or take it out of the data"
     if path.is_dir():
         return "is a folder; name the pictures in it"
+    if not path.is_file():
+        return "is no file but a pipe or a device; take it out of the data"
     if isinstance(error, PermissionError):
         return "may not be read; change its permissions"
-    if path.is_file() and path.stat().st_size == 0:
+    if path.stat().st_size == 0:
         return "is an empty file; fetch it again, or take it out of the data"
     if isinstance(error, Image.DecompressionBombError):
         return f"has more than the {MOST_PIXELS:,} pixels that are decoded; scale it down, or cut it up"

@@ -49,6 +49,8 @@ def read_csv(file: Path, errors: Literal["strict", "surrogateescape"] = "strict"
             rows = [row for row in csv.reader(opened, delimiter=mark, strict=True) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"the table {printable(file)} can't be read as CSV in UTF-8 ({error})") from error
+    if any("\0" in text for row in rows for text in row):
+        raise UserError(f"the table {printable(file)} can't be read as CSV in UTF-8 (it holds NUL characters)")
     if not rows:
         return {}
     names = [name.strip() for name in rows[0]]
@@ -72,7 +74,7 @@ def require_columns(file: Path, table: Table, names: list[str], remedy: str) -> 
     for name in names:
         if name not in table:
             raise UserError(
-                f"the table {printable(file)} has no column {name!r}; it has {some(list(table), len(table))}: {remedy}"
+                f"the table {printable(file)} has no column {name!r}; it has {some(list(table) or ['none'], len(table) + 1)}: {remedy}"
             )
 
 

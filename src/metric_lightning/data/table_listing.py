@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +44,7 @@ def list_table(file: Path, root: Path, columns: Columns) -> tuple[Listing, list[
     require_values(file, table, [columns.path, *columns.labels])
     levels = list(zip(*(table[name] for name in columns.labels), strict=True))
     classes = sorted(set(levels))
-    _require_text(file, ["/".join(name) for name in classes])
+    _require_names(file, ["/".join(name) for name in classes])
     number = {name: place for place, name in enumerate(classes)}
     boxes = None if columns.box is None else _boxes(file, table, columns.box)
     paths = [os.path.join(root, path) for path in table[columns.path]]
@@ -87,10 +88,17 @@ def require_different(file: Path, root: Path, paths: list[str], boxes: list[Box]
         raise UserError(f"{said}; remove one")
 
 
-def _require_text(file: Path, class_names: list[str]) -> None:
+def _require_names(file: Path, class_names: list[str]) -> None:
+    """Refuse names of classes that can't be shown, or told apart."""
     strange = [name for name in class_names if not is_text(name)]
     if strange:
         raise UserError(f"labels of {printable(file)} that are no UTF-8: {len(strange)} ({some(strange)}); rename them")
+    alike = [name for name, count in Counter(class_names).items() if count > 1]
+    if alike:
+        raise UserError(
+            f"several classes of {printable(file)} would be called {some(alike)}; label columns are joined by a slash: "
+            "rename some of their labels"
+        )
 
 
 def _parts(file: Path, names: list[str], column: str) -> list[str]:
@@ -118,7 +126,8 @@ def _boxes(file: Path, table: Table, names: list[str]) -> list[Box]:
             ) from None
         if not (left < right and top < bottom and all(map(math.isfinite, (left, right, top, bottom)))):
             raise UserError(
-                f"row {place + 2} of {printable(file)} has the box {some(row, 4)} of no size; give left, top, right, bottom"
+                f"row {place + 2} of {printable(file)} has the box {some(row, 4)} of no size; give left, "
+                "top, right, bottom"
             )
         boxes.append((left, top, right, bottom))
     return boxes

@@ -83,8 +83,10 @@ def existing_folder(folder: str | os.PathLike[str]) -> Path:
     """Return a folder.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or its name is empty.
     """
+    if not os.fspath(folder):
+        raise UserError("the name of a folder of pictures is empty; give one, . for the folder you are in")
     root = Path(folder)
     if not root.is_dir():
         raise UserError(f"there is no folder {printable(root)}")

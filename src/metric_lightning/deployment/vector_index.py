@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from metric_lightning.errors import UserError
 from metric_lightning.extras import require
 from metric_lightning.functional.pair_distances import TrueDistance, pair_distances
+from metric_lightning.printable import printable
 
 IndexKind = Literal["flat", "ivf", "hnsw"]
 Floats = NDArray[np.float32]
@@ -150,15 +151,16 @@ class VectorIndex:
         """Return what `write` has written.
 
         Raises:
-            UserError: the file can't be read, is of another kind, or FAISS is not installed.
+            UserError: the file can't be read, holds an index of another kind, or FAISS is not installed.
         """
         faiss = require("faiss", "search", "a search index")
         try:
             found = faiss.read_index(str(path))
         except RuntimeError as error:
-            raise UserError(f"{path} can't be read as an index; build it again") from error
-        if not type(found).__name__.startswith(_CLASSES[kind]):
-            raise UserError(f"{path} is not of the kind {kind!r} but a {type(found).__name__} of FAISS; build it again")
+            raise UserError(f"{printable(path)} can't be read as an index; build it again") from error
+        if not isinstance(found, getattr(faiss, _CLASSES[kind])):
+            name = type(found).__name__
+            raise UserError(f"{printable(path)} is not of the kind {kind!r} but a {name} of FAISS; build it again")
         return cls(found, kind, distance)._ready()
 
     def _ready(self) -> "VectorIndex":
