@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningCLI
@@ -27,16 +28,18 @@ from metric_lightning.callbacks import (
     RunSummary,
 )
 from metric_lightning.checkpoints import MEASURED_WITH, digest_of
-from metric_lightning.command_line.arguments import completed
+from metric_lightning.command_line.arguments import completed, require_text
 from metric_lightning.command_line.commands import COMMANDS, add_names, run_command
 from metric_lightning.command_line.config_files import read_config, unknown_sections
 from metric_lightning.command_line.failures import sentence_of
+from metric_lightning.command_line.first_run import FirstConfigFile, FirstRun, as_run, first_run
+from metric_lightning.command_line.nothing_left import nothing_left_of_refused
 from metric_lightning.command_line.pairs import judge_pairs
 from metric_lightning.command_line.parser import OneSentenceParser
 from metric_lightning.command_line.quiet import hush
 from metric_lightning.command_line.results import print_figures, write_json
 from metric_lightning.command_line.run_folder import LOGS, run_folder_of, version_of
-from metric_lightning.command_line.saved_config import SaveConfig, own_logger
+from metric_lightning.command_line.saved_config import SaveConfig, as_text, own_logger, without_command
 from metric_lightning.command_line.screen import spell_out_what_the_screen_lacks
 from metric_lightning.command_line.whole_numbers import whole_numbers_first
 from metric_lightning.data import MetricDataModule
@@ -65,7 +68,8 @@ _CALLBACKS = {
 class MetricCLI(LightningCLI):
     """LightningCLI with a run's folder, sizes linked from data to model, and default callbacks."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: FirstRun | None = None) -> None:
+        self._first = first
         whole_numbers_first(Trainer.__init__)
         super().__init__(
             MetricModule,
@@ -146,7 +150,21 @@ class MetricCLI(LightningCLI):
             callbacks = [callback for callback in callbacks if isinstance(callback, BestCheckpoint)]
         if config.get("enable_checkpointing") is False:
             callbacks = [callback for callback in callbacks if not isinstance(callback, BestCheckpoint)]
+        if self._first is not None and not config.get("fast_dev_run"):
+            callbacks = [*callbacks, FirstConfigFile(self._first, self._as_run(self._first.chosen.config))]
         return super()._instantiate_trainer(config, callbacks)
+
+    def _as_run(self, chosen: dict[str, Any]) -> dict[str, Any]:
+        """Return chosen settings with what the command line has changed."""
+        parser = self._parser(self.subcommand)
+        texts = (as_text(parser, settings) for settings in (parser.parse_object(chosen), self._settings))
+        before, after = (without_command(yaml.safe_load(text)) for text in texts)
+        return as_run(chosen, before, after)
+
+    def fit(self, model: Any, datamodule: Any, **options: Any) -> None:
+        """Train; a run that is refused leaves nothing behind."""
+        with nothing_left_of_refused(self.trainer):
+            self.trainer.fit(model, datamodule=datamodule, **options)
 
     def after_fit(self) -> None:
         """Evaluate the best checkpoint and say where everything is."""
@@ -207,9 +225,11 @@ def main(args: list[str] | None = None) -> None:
         if given and given[0] in COMMANDS:
             run_command(given[0], given[1:])
             return
+        require_text(given)
+        first = first_run(given)
         # LightningCLI warns of arguments that are not those of the process.
-        sys.argv[1:] = completed(given)
-        MetricCLI()
+        sys.argv[1:] = completed(given if first is None else first.arguments)
+        MetricCLI(first)
     except Exception as error:
         sentence = sentence_of(error)
         if sentence is None:

@@ -202,6 +202,10 @@ def test_a_mistake_in_the_config_gets_its_sentence(folder, capsys, change, sente
         (["fit", "--config", "gone.yaml"], "gone.yaml"),
         (["fit", "--config", "digits.yaml", "--trainer.max_epoch", "3"], "did you mean --trainer.max_epochs?"),
         (["fit", "--config", "digits.yaml", "--trainer.max_epochs", "many"], "max_epochs"),
+        (
+            ["fit", "--config", "digits.yaml", "--model.optimizer", "Adam", "--model.optimizer.lr", "-1"],
+            "adam.Adam refuses its arguments: Invalid learning rate: -1.0",
+        ),
     ],
 )
 def test_a_mistake_on_the_command_line_gets_its_sentence(folder, capsys, arguments, sentence):
@@ -243,6 +247,21 @@ def test_a_full_disk_gets_its_sentence(folder, capsys, monkeypatch):
     monkeypatch.setattr("metric_lightning.checkpoints.torch.save", full)
     line = refusal(["fit", "--config", "digits.yaml"], capsys)
     assert "No space left on device" in line and ".ckpt" in line
+
+
+def test_a_refused_run_leaves_nothing(folder, capsys):
+    before = sorted(folder.rglob("*"))
+    refusal(["fit", "--config", "digits.yaml", "--data.batches.n_classes", "11"], capsys)
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_refused_run_that_was_gone_on_with_leaves_what_was_there(run, capsys):
+    (run / "notes.txt").write_text("mine")
+    (run / "run.json").write_text("{}")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    more = ["--ckpt_path", "last", "--trainer.max_epochs", "2", "--default_callbacks", "true"]
+    refusal(["fit", "--config", "digits.yaml", *more, "--data.batches.n_classes", "11"], capsys)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 def test_a_fault_of_the_program_keeps_its_traceback(folder, monkeypatch):

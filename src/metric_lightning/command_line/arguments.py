@@ -8,7 +8,6 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from metric_lightning.checkpoints import read_checkpoint
 from metric_lightning.command_line.config_files import read_config
-from metric_lightning.command_line.first_run import with_first_config
 from metric_lightning.command_line.parser import Scan
 from metric_lightning.command_line.run_folder import best_checkpoint, experiment_of, last_checkpoint, told
 from metric_lightning.command_line.saved_config import config_of
@@ -21,7 +20,6 @@ _COMMANDS = ("fit", "validate", "test", "predict")
 def completed(arguments: list[str]) -> list[str]:
     """Return the arguments with what they imply.
 
-    - `fit --data.root FOLDER` alone is given a whole config;
     - `--experiment`, the name of the run's folder, from the name of the config file;
     - `--ckpt_path last`, also in the config file, becomes the newest whole checkpoint of the experiment, and "best" the
       best of that run; which one that is is printed;
@@ -30,12 +28,10 @@ def completed(arguments: list[str]) -> list[str]:
     - `--ckpt_path` and `--experiment` come last: a saved config names both, and would undo them wherever it stands.
 
     Raises:
-        UserError: a config or the checkpoint can't be read, or an argument is no text.
+        UserError: a config or the checkpoint can't be read.
     """
     if not arguments or arguments[0] not in _COMMANDS:
         return arguments
-    require_text(arguments)
-    arguments = with_first_config(arguments)
     scan = Scan()
     scan.add_argument("--config", "-c", action="append", default=[])
     scan.add_argument("--ckpt_path")
@@ -61,9 +57,9 @@ def completed(arguments: list[str]) -> list[str]:
             experiment = named or _experiment_of_checkpoint(checkpoint) or config.get("experiment") or experiment
             added += ["--config", yaml.safe_dump(config | {"experiment": experiment}, sort_keys=False)]
     if given.experiment is None:
-        added = ["--experiment", experiment, *added]
+        added = [f"--experiment={experiment}", *added]
     else:
-        rest = [*rest, "--experiment", experiment]
+        rest = [*rest, f"--experiment={experiment}"]
     return [command, *added, *rest, *(["--ckpt_path", checkpoint] if checkpoint else [])]
 
 

@@ -47,6 +47,18 @@ def sentence_of(error: BaseException) -> str | None:
         return _first_sentence(error)
     if isinstance(error, ValueError | OSError) and _raised_in((_PACKAGE,), error):
         return _first_sentence(error)
+    if isinstance(error, ValueError | TypeError):
+        return _refused_by_a_constructor(error)
+    return None
+
+
+def _refused_by_a_constructor(error: BaseException) -> str | None:
+    """Say which class of another package refuses its arguments; None where none does."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "default_class_instantiator":  # jsonargparse's, which makes what a config names
+            made = frame.f_locals.get("class_type")
+            if isinstance(made, type) and not made.__module__.startswith(f"{metric_lightning.__name__}."):
+                return f"{made.__module__}.{made.__qualname__} refuses its arguments: {_first_sentence(error)}"
     return None
 
 

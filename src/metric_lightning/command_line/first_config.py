@@ -1,6 +1,7 @@
 """Settings for a folder of pictures that nobody has written a config for, and why they are so."""
 
 import os
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,20 +83,36 @@ def first_config(root: Path) -> FirstConfig:
     return FirstConfig(config, reasons)
 
 
-def write_first_config(first: FirstConfig, root: Path) -> Path:
-    """Write the config here, named after the folder; a file that is there is left as it is, and another name taken.
+def write_first_config(first: FirstConfig, name: str) -> Path:
+    """Write the config here under this name; a file that is there is left as it is, and another name taken.
 
     A file with the same settings is taken as it is.
+
+    Raises:
+        UserError: it can't be written.
     """
-    stem = root.resolve().name.lstrip("-") or "photos"  # a name that begins so would be taken for an option
-    path, number = Path(f"{stem}.yaml"), 1
-    while path.exists() and not _says_the_same(path, first):
+    path, number = Path(f"{name}.yaml"), 1
+    while not (claimed := _claim(path)) and not _says_the_same(path, first):
         number += 1
-        path = Path(f"{stem}_{number}.yaml")
-    if not path.exists():
-        command = f"# metric-lightning fit --config {path}\n"
-        write_atomically(path, command + first.text())
+        path = Path(f"{name}_{number}.yaml")
+    if claimed:
+        try:
+            write_atomically(path, f"# metric-lightning fit --config {shlex.quote(str(path))}\n{first.text()}")
+        except BaseException:
+            path.unlink()
+            raise
     return path
+
+
+def _claim(path: Path) -> bool:
+    """Make an empty file, to be written over; whether there was none, and so no file of the user's."""
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise UserError(f"{path} can't be written ({error.strerror}): run the command in another folder") from error
+    return True
 
 
 def _says_the_same(path: Path, first: FirstConfig) -> bool:
