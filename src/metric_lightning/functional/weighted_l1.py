@@ -51,14 +51,14 @@ class _WeightedL1(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Any:
         x, y, weight = ctx.saved_tensors
-        across = x.T.contiguous()
+        across, turned = x.T.contiguous(), gradient.T.contiguous()
         # |x - y| = (x - y) sign(x - y), so what pulls x and y gives the weights' gradient too. As pulls cancel, what
         # x and y have in common may be taken off.
         if ctx.one:
-            pulls = _signs_of_itself(across, gradient + gradient.T)
+            pulls = _signs_of_itself(across, turned + gradient)
             return pulls * weight, None, torch.linalg.vecdot(x - x.mean(dim=0), pulls, dim=0)
         down = y.T.contiguous()
-        to_x, to_y = _sums_over(_sign, across, down, gradient), _sums_over(_sign, down, across, gradient.T)
+        to_x, to_y = _sums_over(_sign, across, down, gradient), _sums_over(_sign, down, across, turned)
         centre = y.sum(dim=0) / max(1, len(y))
         to_weight = torch.linalg.vecdot(x - centre, to_x, dim=0) + torch.linalg.vecdot(y - centre, to_y, dim=0)
         return to_x * weight, to_y * weight, to_weight
