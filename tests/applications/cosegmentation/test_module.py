@@ -70,7 +70,10 @@ def test_the_ablation_lacks_the_layer_and_nothing_else() -> None:
         net.build((2, 3, 32, 32))
     shapes = [{name: value.shape for name, value in net.state_dict().items()} for net in (with_it, without)]
     different = [name for name in shapes[0] if shapes[0][name] != shapes[1][name]]
-    assert shapes[0].keys() == shapes[1].keys() and different == ["layers.0.0.weight"]
+    # What takes in both the features and what is compared.
+    decoder_inputs = {f"layers.0.{name}" for name in ("weight", "bias", "running_mean", "running_var")}
+    decoder_inputs.add("layers.1.0.weight")
+    assert shapes[0].keys() == shapes[1].keys() and set(different) == decoder_inputs
 
 
 def test_vgg16_makes_maps_of_a_sixteenth() -> None:

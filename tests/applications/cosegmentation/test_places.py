@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from metric_lightning.applications.cosegmentation import (
     CosegmentationModule,
@@ -40,6 +41,17 @@ def test_all_places_but_undecided_ones_are_compared_by_the_kind_at_their_centre(
         torch.testing.assert_close(one, other)
 
 
+def test_class_weights_are_sized_by_the_encoder_and_trained() -> None:
+    places = PlaceLoss(SoftmaxLoss(num_classes=4))
+    module = CosegmentationModule(CosegmentationNet(SmallEncoder(2)), places=places)
+    features, kinds = maps(module.network.encoder.channels)
+    found, _ = places(features.float(), of_pixels(kinds))
+    scores = (features.permute(0, 2, 3, 1).float() @ places.loss.weight.T + places.loss.bias)[kinds >= 0]
+    assert found.item() == pytest.approx(cross_entropy(scores, kinds[kinds >= 0]).item(), rel=1e-5)
+    (group,) = module.configure_optimizers().param_groups
+    assert any(parameter is places.loss.weight for parameter in group["params"])
+
+
 def test_so_many_places_are_drawn_of_objects_and_of_the_background() -> None:
     """Which ones, is seen by where gradients arrive."""
     _, kinds = maps()
@@ -64,8 +76,8 @@ def test_without_objects_there_is_nothing_to_learn() -> None:
 
 def test_wrong_arguments_are_said() -> None:
     contrastive = SupervisedContrastiveLoss()
-    with pytest.raises(ValueError, match="one of pairs, not SoftmaxLoss"):
-        PlaceLoss(SoftmaxLoss())
+    with pytest.raises(ValueError, match="give num_classes to the loss"):
+        CosegmentationModule(CosegmentationNet(SmallEncoder(4)), places=PlaceLoss(SoftmaxLoss()))
     with pytest.raises(ValueError, match="weight must be positive"):
         PlaceLoss(contrastive, weight=0)
     with pytest.raises(ValueError, match="objects must be at least 2"):

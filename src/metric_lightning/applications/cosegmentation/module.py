@@ -57,6 +57,7 @@ class CosegmentationModule(MetricModule):
         scheduler: optimizer -> learning rate schedule; None: constant.
         scheduler_interval: whether the schedule moves on every "epoch" or every "step".
         places: a further loss on the encoder's features, from the kinds in `MaskedPairs`; None: none.
+        channels_last: keep weights and maps in memory with their channels last, which most processors are faster with.
         num_classes: not used; every module has it.
         input_shape: (2, 3, height, width) of one pair; None: from the data.
 
@@ -76,6 +77,7 @@ class CosegmentationModule(MetricModule):
         scheduler: LRSchedulerCallable | None = None,
         scheduler_interval: Literal["epoch", "step"] = "epoch",
         places: PlaceLoss | None = None,
+        channels_last: bool = False,
         num_classes: int | None = None,
         input_shape: tuple[int, ...] | None = None,
     ):
@@ -86,10 +88,13 @@ class CosegmentationModule(MetricModule):
             scheduler,
             scheduler_interval,
             metrics=[],
+            channels_last=channels_last,
             num_classes=num_classes,
             input_shape=input_shape,
         )
         self.places = places
+        if places is not None:
+            places.build(network.encoder.channels)
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the loss of the masks and, where there is one, of the places of the same feature maps."""

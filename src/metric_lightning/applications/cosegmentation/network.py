@@ -102,8 +102,9 @@ class CosegmentationNet(EmbeddingNetwork):
 
 
 def _decoder(inputs: int, channels: int, stride: int) -> nn.Module:
-    # One place at first: all displacements are many channels, and a 3x3 convolution of them most of all the work.
-    layers: list[Any] = [convolution(inputs, channels, size=1), convolution(channels, channels)]
+    # What is compared comes on scales of its own, cosines with little spread, which the normalisation makes as loud as
+    # features. One place at first: all displacements are many channels, 3x3 of them would be most of all the work.
+    layers: list[Any] = [nn.BatchNorm2d(inputs), convolution(inputs, channels, size=1), convolution(channels, channels)]
     while stride > 2:
         smaller = max(8, channels // 2)
         layers += [_upsample(2), convolution(channels, smaller)]

@@ -18,13 +18,14 @@ class PlaceLoss(Part, nn.Module):
     the places of all pictures of a batch are compared with one another, whether or not they are of one pair.
 
     Args:
-        loss: of pairs, `SupervisedContrastiveLoss()`, say.
+        loss: any. One with class weights needs the number of kinds, the background among them, as its `num_classes`:
+            `SoftmaxLoss(num_classes=25)`. Of pairs: `SupervisedContrastiveLoss()`, say, which learns more slowly.
         weight: in units of the masks' loss.
         objects: places on objects to draw from a batch, or all of them where they are fewer.
         background: places on the background likewise; they are one kind.
 
     Raises:
-        ValueError: an argument outside its range, or a loss with class weights: kinds have no fixed number.
+        ValueError: an argument outside its range.
 
     Example:
         >>> from metric_lightning.losses import SupervisedContrastiveLoss
@@ -34,12 +35,8 @@ class PlaceLoss(Part, nn.Module):
         torch.Size([])
     """
 
-    def __init__(self, loss: MetricLoss, weight: float = 1.0, objects: int = 288, background: int = 96):
+    def __init__(self, loss: MetricLoss, weight: float = 1.0, objects: int = 512, background: int = 64):
         super().__init__()
-        if loss.learns_classes:
-            raise ValueError(
-                f"PlaceLoss: loss must be one of pairs, not {type(loss).__name__}; SupervisedContrastiveLoss, say"
-            )
         if weight <= 0:
             raise ValueError(f"PlaceLoss: weight must be positive, got {weight}; leave the part out to do without")
         if objects < 2 or background < 0:
@@ -47,6 +44,10 @@ class PlaceLoss(Part, nn.Module):
                 f"PlaceLoss: objects must be at least 2 and background at least 0, got {objects} and {background}"
             )
         self.loss, self.weight, self.objects, self.background = loss, weight, objects, background
+
+    def build(self, channels: int) -> None:
+        """Make the parts of the loss whose size comes from the encoder."""
+        self.loss.build(None, channels)
 
     def forward(self, features: Tensor, kinds: Tensor) -> tuple[Tensor, Tensor]:
         """Return what this rank differentiates, and the weighted loss of all ranks' places (detached).
