@@ -54,6 +54,13 @@ def test_rows_against_themselves_equal_the_loop(tile):
     assert torch.equal(found, found.T) and not found.diagonal().any() and found[0, 6] == 0
 
 
+@pytest.mark.parametrize("tied", [0, 1, 3])
+def test_rows_against_themselves_where_some_components_have_ties(tied, tile):
+    x = torch.randn(6, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    x[4, :tied] = x[1, :tied]
+    assert_equal_to_loop(x.requires_grad_(), x, torch.ones(3, dtype=torch.float64, requires_grad=True))
+
+
 def test_a_common_offset_costs_no_digits_of_the_weights_gradient():
     x, y = torch.randn(20, 2, generator=torch.Generator().manual_seed(0)).split(10)
     for left, right in ((x, y), (x, x)):
