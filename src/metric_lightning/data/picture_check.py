@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from metric_lightning.data.image_files import Box, cut
 from metric_lightning.data.pictures import open_picture, require_few_pixels
@@ -63,7 +63,7 @@ def _size_if_whole(path: str) -> tuple[int, int] | None:
         return None
 
 
-def _is_whole_jpeg(file: Image.Image) -> bool:
+def _is_whole_jpeg(file: ImageFile.ImageFile) -> bool:
     """Whether an opened JPEG file has one scan and its end, and nothing between that decoders stumble over."""
     assert file.fp is not None
     scan = file.fp.read()  # Pillow has read the head

@@ -65,7 +65,7 @@ class PictureTable(NamedTuple):
         if len(chosen) == 1 and not place.is_dir() and place.suffix.lower() in _TABLES:
             return _of_file(place)
         if len(chosen) == 1 and not place.is_file():
-            return _of_folder(existing_folder(place))
+            return _of_folder(existing_folder(chosen[0]))
         return cls(os.getcwd(), [os.path.abspath(path) for path in chosen], [""] * len(chosen))
 
     def text(self) -> str:
