@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from metric_lightning.data.class_folders import pictures_by_class
 from metric_lightning.data.table import read_csv, read_table, require_columns, require_values
 from metric_lightning.data.table_listing import require_different
-from metric_lightning.deployment.pictures import existing_folder, listed, require_some
+from metric_lightning.deployment.picture_files import existing_folder, require_some
+from metric_lightning.deployment.pictures import listed
 from metric_lightning.errors import UserError
 
 _TABLES = (".csv", ".tsv", ".parquet", ".pq")
