@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from lightning.pytorch import Trainer
 
 from metric_lightning.cli import main
+from metric_lightning.command_line.failures import sentence_of
 
 CONFIG = """
 seed_everything: 0
@@ -327,3 +329,16 @@ def test_another_projects_parts_are_named_in_yaml(tmp_path, monkeypatch, capsys)
     main(["test", "--ckpt_path", str(checkpoint)])
     figures = json.loads((checkpoint.parent.parent / "test.json").read_text())
     assert figures["test/knn_accuracy"] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"accelerator": "foo"}, "You selected an invalid accelerator name: `accelerator='foo'`"),
+        ({"accelerator": "cpu", "devices": -3}, "should be an int > 0"),
+    ],
+)
+def test_a_device_that_the_trainer_refuses_is_one_sentence(options, words):
+    with pytest.raises((ValueError, TypeError)) as error:
+        Trainer(**options)
+    assert words in sentence_of(error.value)

@@ -4,6 +4,7 @@ import errno
 import traceback
 from pathlib import Path
 
+from lightning.fabric import accelerators as fabric_accelerators
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import accelerators
 from lightning.pytorch.trainer.connectors import accelerator_connector
@@ -14,7 +15,9 @@ from metric_lightning.errors import UserError
 from metric_lightning.modules.gather import sentence_of_lost_rank
 
 _PACKAGE = Path(metric_lightning.__file__).parent
-_DEVICES = (Path(accelerators.__file__).parent, Path(accelerator_connector.__file__).parent)
+_DEVICES = tuple(
+    Path(str(place.__file__)).parent for place in (accelerators, fabric_accelerators, accelerator_connector)
+)
 _FILE_TROUBLE = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",

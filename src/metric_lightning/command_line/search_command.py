@@ -9,7 +9,7 @@ from metric_lightning.command_line.commands import parsed
 from metric_lightning.deployment.device import usable_device
 from metric_lightning.deployment.embedder import Embedder, Match
 from metric_lightning.deployment.image_index import ImageIndex
-from metric_lightning.deployment.pictures import pictures_in
+from metric_lightning.deployment.picture_files import pictures_in
 from metric_lightning.deployment.result_page import page_writer_of
 from metric_lightning.errors import UserError
 from metric_lightning.printable import printable

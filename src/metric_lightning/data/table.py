@@ -73,8 +73,8 @@ def require_columns(file: Path, table: Table, names: list[str], remedy: str) -> 
     """
     for name in names:
         if name not in table:
-            columns = some(list(table) or ["none"], len(table) + 1)
-            raise UserError(f"the table {printable(file)} has no column {name!r}; it has {columns}: {remedy}")
+            has = some(list(table), len(table)) or "none"
+            raise UserError(f"the table {printable(file)} has no column {name!r}; it has {has}: {remedy}")
 
 
 def require_values(file: Path, table: Table, names: list[str]) -> None:

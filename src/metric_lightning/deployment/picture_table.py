@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from metric_lightning.data.class_folders import pictures_by_class
 from metric_lightning.data.table import read_csv, read_table, require_columns, require_values
 from metric_lightning.data.table_listing import require_different
-from metric_lightning.deployment.pictures import existing_folder, listed, require_some
+from metric_lightning.deployment.picture_files import existing_folder, require_some
+from metric_lightning.deployment.pictures import listed
 from metric_lightning.errors import UserError
 
 _TABLES = (".csv", ".tsv", ".parquet", ".pq")
@@ -65,7 +66,7 @@ class PictureTable(NamedTuple):
         if len(chosen) == 1 and not place.is_dir() and place.suffix.lower() in _TABLES:
             return _of_file(place)
         if len(chosen) == 1 and not place.is_file():
-            return _of_folder(existing_folder(place))
+            return _of_folder(existing_folder(chosen[0]))
         return cls(os.getcwd(), [os.path.abspath(path) for path in chosen], [""] * len(chosen))
 
     def text(self) -> str:

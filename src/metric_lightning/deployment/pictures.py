@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import singledispatch
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +11,9 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from metric_lightning.data.picture_walk import SUFFIXES, pictures_below
 from metric_lightning.data.pictures import open_picture, plain_picture, reason_of
 from metric_lightning.data.preprocessing import Preprocessing
 from metric_lightning.errors import UserError
-from metric_lightning.printable import printable
 
 
 class PictureBatch(NamedTuple):
@@ -67,41 +64,6 @@ def require_batches(batch_size: int, num_workers: int) -> None:
     """
     if batch_size < 1 or num_workers < 0:
         raise ValueError(f"batch_size={batch_size} must be at least 1, and num_workers={num_workers} at least 0")
-
-
-def pictures_in(folder: str | os.PathLike[str]) -> list[Path]:
-    """Return all picture files below a folder, known by their suffix, sorted; see `pictures_below`.
-
-    Raises:
-        UserError: there is no such folder, it can't be read, or there is no picture in it.
-    """
-    root = existing_folder(folder)
-    return sorted(map(Path, require_some(root, pictures_below(root).paths)))
-
-
-def existing_folder(folder: str | os.PathLike[str]) -> Path:
-    """Return a folder.
-
-    Raises:
-        UserError: there is none, or its name is empty.
-    """
-    if not os.fspath(folder):
-        raise UserError("the name of a folder of pictures is empty; give one, . for the folder you are in")
-    root = Path(folder)
-    if not root.is_dir():
-        raise UserError(f"there is no folder {printable(root)}")
-    return root
-
-
-def require_some(root: Path, paths: list[str]) -> list[str]:
-    """Return the pictures of a folder.
-
-    Raises:
-        UserError: there are none.
-    """
-    if not paths:
-        raise UserError(f"there is no picture in {printable(root)}: no file ends in {', '.join(SUFFIXES)}")
-    return paths
 
 
 @singledispatch
