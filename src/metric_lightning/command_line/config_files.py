@@ -50,7 +50,7 @@ def is_text(given: str) -> bool:
 
 
 def unknown_sections(said: Any, parsed: Any, place: str = "") -> Iterator[str]:
-    """Yield the keys of empty sections (`trainr: {}`) that mean nothing, which a parser passes over.
+    """Yield sentences on what a parser passes over: empty sections that mean nothing (`trainr: {}`), lists for such.
 
     Args:
         said: what a file says.
@@ -60,6 +60,8 @@ def unknown_sections(said: Any, parsed: Any, place: str = "") -> Iterator[str]:
     if isinstance(said, list) and isinstance(parsed, list) and len(said) == len(parsed):
         for item, found in zip(said, parsed, strict=True):
             yield from unknown_sections(item, found, place)
+    if isinstance(said, list) and isinstance(parsed, Namespace):
+        yield f"'{place.rstrip('.')}' must be settings by name; got {said}"
     if not isinstance(said, Mapping) or not isinstance(parsed, Namespace | Mapping):
         return
     found = vars(parsed) if isinstance(parsed, Namespace) else parsed
