@@ -115,6 +115,10 @@ class MetricCLI(LightningCLI):
         """Parse, and refuse empty sections of the config files that mean nothing."""
         super().parse_arguments(parser, args)
         settings = self.config[self.config.subcommand]
+        for name in ("trainer", *_CALLBACKS):
+            found = settings.get(name, settings)  # a callback without arguments has no section
+            if not isinstance(found, Namespace):
+                raise UserError(f"{name!r} must be settings by name; got {'nothing' if found is None else found}")
         for path in settings.config or []:
             if path is not None:  # else it was no file but the settings themselves
                 for sentence in unknown_sections(read_config(str(path)), settings):
@@ -129,7 +133,11 @@ class MetricCLI(LightningCLI):
 
     def before_instantiate_classes(self) -> None:
         """Choose the run's folder: a new version, or, when a run goes on, its own."""
+        for name in ("output", "pairs"):
+            if self.subcommand != "predict" and self._settings[name] is not None:
+                raise UserError(f"--{name} is for predict alone, and {self.subcommand} has no use for it; leave it out")
         trainer = self._settings.trainer
+        _require_sound(trainer)
         if self.subcommand != "fit":
             trainer.logger = False
         elif trainer.logger in (None, True):
@@ -214,6 +222,15 @@ class MetricCLI(LightningCLI):
 
     def _folder(self, ckpt_path: str | None) -> Path:
         return run_folder_of(Path(ckpt_path)) if ckpt_path else LOGS / self._settings.experiment
+
+
+def _require_sound(trainer: Namespace) -> None:
+    """Refuse what Lightning takes and then divides by, or doesn't do."""
+    every, clip = trainer.check_val_every_n_epoch, trainer.gradient_clip_val
+    if every is not None and every < 1:
+        raise UserError(f"trainer.check_val_every_n_epoch must be at least 1, or null, got {every}")
+    if clip is not None and not clip >= 0:
+        raise UserError(f"trainer.gradient_clip_val must be at least 0 (0: gradients aren't clipped), got {clip}")
 
 
 def main(args: list[str] | None = None) -> None:

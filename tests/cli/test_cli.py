@@ -34,6 +34,9 @@ default_callbacks: false
 """
 
 
+FIT = ["fit", "--config", "digits.yaml"]
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -208,6 +211,15 @@ def test_a_mistake_in_the_config_gets_its_sentence(folder, capsys, change, sente
             ["fit", "--config", "digits.yaml", "--model.optimizer", "Adam", "--model.optimizer.lr", "-1"],
             "adam.Adam refuses its arguments: Invalid learning rate: -1.0",
         ),
+        ([], "no command is given; see --help"),
+        (["test", "--ckpt_path", "gone"], "there is no checkpoint gone"),
+        ([*FIT, "--experiment", "../out"], "--experiment '../out' must name a folder below lightning_logs/"),
+        ([*FIT, "--experiment", "/out"], "--experiment '/out' must name a folder below lightning_logs/"),
+        ([*FIT, "--output", "x.npz"], "--output is for predict alone, and fit has no use for it; leave it out"),
+        ([*FIT, "--seed_everything", "-1"], "seed_everything: -1 is not in bounds"),
+        ([*FIT, "--trainer.strategy", "none"], "trainer: You selected an invalid strategy name: `strategy='none'`"),
+        ([*FIT, "--trainer.check_val_every_n_epoch", "0"], "trainer.check_val_every_n_epoch must be at least 1"),
+        ([*FIT, "--trainer.gradient_clip_val", "-1"], "trainer.gradient_clip_val must be at least 0"),
     ],
 )
 def test_a_mistake_on_the_command_line_gets_its_sentence(folder, capsys, arguments, sentence):
@@ -225,6 +237,12 @@ def test_a_checkpoint_that_would_run_code_is_not_read_and_said_to_be_so(folder, 
     line = refusal([command, "--ckpt_path", "harmful.ckpt"], capsys)
     assert re.search(r"harmful.ckpt is not read: it holds \w+\.mkdir, which is no plain data but code", line)
     assert not Path("harm").exists()
+
+
+def test_a_file_where_runs_should_land_gets_its_sentence(folder, capsys):
+    Path("lightning_logs").write_text("mine")
+    assert "a file is where a folder should be" in refusal(FIT, capsys)
+    assert Path("lightning_logs").read_text() == "mine"
 
 
 def test_missing_data_are_asked_for(folder, capsys, monkeypatch):

@@ -129,6 +129,17 @@ def test_words_where_settings_should_be():
     assert one_sentence(message) == "'trainer' must be settings by name, or the file that holds them; got 'hello'"
 
 
+def test_an_empty_section_of_a_good_name_is_refused_or_as_good_as_none(here, capsys):
+    Path("x.yaml").write_text(CONFIG.split("trainer:")[0] + "trainer:\n")
+    assert "'trainer' must be settings by name; got nothing" in refusal(["fit", "--config", "x.yaml"], capsys)
+
+
+@pytest.mark.parametrize("more", [[], ["--trainer.max_epochs", "1"]])
+def test_a_list_where_settings_should_be(here, capsys, more):
+    Path("x.yaml").write_text(CONFIG.split("trainer:")[0] + "trainer: [1]\n")
+    assert "'trainer' must be settings by name; got [1]" in refusal(["fit", "--config", "x.yaml", *more], capsys)
+
+
 def test_a_good_config_of_json_is_taken(here, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["fit", "--config", json.dumps(yaml.safe_load(CONFIG)), "--print_config"])

@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from metric_lightning.callbacks import DistanceFigures, Galleries, RunSummary
 from metric_lightning.cli import main
+from metric_lightning.errors import UserError
 from metric_lightning.report import read_run, report_page
 from metric_lightning.report.tables import figure_rows, setting_rows
 from tests.callbacks.small import Quarters, module, trainer
@@ -79,6 +80,22 @@ def test_several_runs_are_compared(tmp_path):
     html = report_page([worse, better])
     assert "Margin &lt;0.5&gt; &amp; all." in html and "Margin &lt;0.2&gt; &amp; all." in html
     assert "a/version_0" in html and "b/version_0" in html
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("metrics.json", "{", "metrics.json can't be read"),
+        ("metrics.json", "[1]", "metrics.json is not as a run writes it, by name; mend or remove it"),
+        ("run.json", "3", "run.json is not as a run writes it"),
+        ("config.yaml", "a: [", "config.yaml can't be read"),
+    ],
+)
+def test_a_damaged_file_of_a_run_is_named(tmp_path, name, content, words):
+    (tmp_path / "metrics.json").write_text("{}")
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=words):
+        read_run(tmp_path)
 
 
 def test_the_command_takes_an_experiments_newest_run(tmp_path, monkeypatch, capsys):

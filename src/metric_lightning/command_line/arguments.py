@@ -7,9 +7,15 @@ import yaml
 from lightning.pytorch.utilities import rank_zero_only
 
 from metric_lightning.checkpoints import read_checkpoint
-from metric_lightning.command_line.config_files import read_config
+from metric_lightning.command_line.config_files import holds_settings, read_config
 from metric_lightning.command_line.parser import Scan
-from metric_lightning.command_line.run_folder import best_checkpoint, experiment_of, last_checkpoint, told
+from metric_lightning.command_line.run_folder import (
+    best_checkpoint,
+    experiment_of,
+    last_checkpoint,
+    require_below_logs,
+    told,
+)
 from metric_lightning.command_line.saved_config import config_of
 from metric_lightning.errors import UserError
 from metric_lightning.printable import is_text, printable
@@ -42,7 +48,8 @@ def completed(arguments: list[str]) -> list[str]:
     for config in given.config:
         written |= read_config(config)
     named = given.experiment or written.get("experiment")
-    experiment = named or experiment_of(given.config)
+    experiment = named or experiment_of([config for config in given.config if not holds_settings(config)])
+    require_below_logs(experiment)
     checkpoint = given.ckpt_path or written.get("ckpt_path")
     if checkpoint in ("last", "best"):
         word, find = checkpoint, last_checkpoint if checkpoint == "last" else best_checkpoint
@@ -50,7 +57,7 @@ def completed(arguments: list[str]) -> list[str]:
         if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
             print(told(word, Path(checkpoint)), flush=True)
     added: list[str] = []
-    if checkpoint and (Path(checkpoint).suffix == ".ckpt" or Path(checkpoint).exists()):
+    if checkpoint and not _is_lightnings(checkpoint):
         read_checkpoint(checkpoint)
         if not given.config:
             config = config_of(checkpoint, evaluation=command != "fit")
@@ -75,6 +82,11 @@ def require_text(arguments: list[str]) -> None:
             f"the argument {printable(strange[0])} is no UTF-8, and no configuration can name it: rename the folder or "
             "file (convmv -f latin1 -t utf8 does), or give a link to it"
         )
+
+
+def _is_lightnings(checkpoint: str) -> bool:
+    """Whether it is no file here, but something that Lightning finds."""
+    return "://" in checkpoint or checkpoint == "hpc" or checkpoint.startswith("registry")
 
 
 def _experiment_of_checkpoint(checkpoint: str) -> str | None:

@@ -32,7 +32,7 @@ COMMANDS = {
     ),
     "report": Command(
         "Write one HTML page of one or several runs: settings, figures, curves, pictures.",
-        "metric_lightning.report.command",
+        f"{_HERE}.report_command",
     ),
 }
 

@@ -23,7 +23,7 @@ def read_config(given: str) -> Config:
     Raises:
         UserError: there is no such file, it is no text, no YAML, names a key twice, or holds no settings.
     """
-    text = given if is_text(given) else _text_of(Path(given))
+    text = given if holds_settings(given) else _text_of(Path(given))
     name = "--config" if text is given else f"--config {given}"
     try:
         twice = next(_named_twice(yaml.compose(text, Loader=yaml.SafeLoader)), None)
@@ -39,18 +39,18 @@ def read_config(given: str) -> Config:
     return content
 
 
-def is_text(given: str) -> bool:
+def holds_settings(given: str) -> bool:
     """Whether what stands behind `--config` is the settings themselves and no file's name.
 
     Example:
-        >>> is_text("trainer: {max_epochs: 3}"), is_text("my.yaml")
+        >>> holds_settings("trainer: {max_epochs: 3}"), holds_settings("my.yaml")
         (True, False)
     """
     return "\n" in given or ": " in given or given.startswith("{")
 
 
 def unknown_sections(said: Any, parsed: Any, place: str = "") -> Iterator[str]:
-    """Yield the keys of empty sections (`trainr: {}`) that mean nothing, which a parser passes over.
+    """Yield sentences on what a parser passes over: empty sections that mean nothing (`trainr: {}`), lists for such.
 
     Args:
         said: what a file says.
@@ -60,6 +60,8 @@ def unknown_sections(said: Any, parsed: Any, place: str = "") -> Iterator[str]:
     if isinstance(said, list) and isinstance(parsed, list) and len(said) == len(parsed):
         for item, found in zip(said, parsed, strict=True):
             yield from unknown_sections(item, found, place)
+    if isinstance(said, list) and isinstance(parsed, Namespace):
+        yield f"'{place.rstrip('.')}' must be settings by name; got {said}"
     if not isinstance(said, Mapping) or not isinstance(parsed, Namespace | Mapping):
         return
     found = vars(parsed) if isinstance(parsed, Namespace) else parsed

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from torch import Tensor
 
-from metric_lightning.callbacks.files import write_atomically
+from metric_lightning.callbacks.files import require_writable, write_atomically
 from metric_lightning.callbacks.images import as_images
 from metric_lightning.command_line.arguments import require_text
 from metric_lightning.command_line.config_files import read_config
@@ -25,7 +25,7 @@ from metric_lightning.command_line.first_config import first_config
 from metric_lightning.command_line.first_run import folder_alone
 from metric_lightning.command_line.parser import OneSentenceParser, Scan
 from metric_lightning.command_line.results import write_json
-from metric_lightning.command_line.run_folder import LOGS, experiment_of
+from metric_lightning.command_line.run_folder import LOGS, experiment_of, require_below_logs
 from metric_lightning.data import Batch, LabelledDataset, MetricDataModule, Preprocessing
 from metric_lightning.data.own_images import OwnImages
 from metric_lightning.errors import UserError
@@ -53,11 +53,13 @@ def main(arguments: list[str]) -> None:
     if given.max_inputs < 0:
         raise UserError(f"--max_inputs must be at least 0, got {given.max_inputs}")
     data, name = _data(given.config, rest)
+    require_below_logs(given.experiment or name)
     folder = Path(given.output) if given.output else LOGS / (given.experiment or name) / "data"
     if isinstance(data, OwnImages):
         data.on_error = "skip"  # all problems are to be told, not the first
     undrawn = problems_of_batches(data)
     problems = problems_of_labels(data) + undrawn
+    require_writable(folder / "report.json")
     size = sum(len(part) for part in parts_of(data).values())
     if size <= given.max_inputs:
         problems += problems_of_inputs(data)

@@ -24,7 +24,12 @@ _FILE_TROUBLE = {
     errno.EACCES: "no permission",
     errno.EPERM: "no permission",
     errno.EROFS: "the file system is read-only",
+    errno.ENOTDIR: "a file is where a folder should be",
+    errno.EEXIST: "a file is where a folder should be",
+    errno.EISDIR: "a folder is where a file should be",
 }
+# What a command line of Lightning's is doing, by function, and whose arguments it does it with.
+_SECTIONS = {"_set_seed": "seed_everything", "_instantiate_trainer": "trainer"}
 
 
 def sentence_of(error: BaseException) -> str | None:
@@ -41,6 +46,8 @@ def sentence_of(error: BaseException) -> str | None:
         return "sync_batchnorm needs GPUs: PyTorch has it for no other device; leave it out on CPU ranks"
     if isinstance(error, RuntimeError | ValueError) and "in SLURM `--" in str(error):
         return _first_sentence(error)  # Lightning's: the job's size is not the trainer's
+    if isinstance(error, RuntimeError) and "Early stopping conditioned on metric" in str(error):
+        return _first_sentence(error)  # Lightning's: it names the figures that there are
     lost = sentence_of_lost_rank(error)
     if lost is not None:
         return lost
@@ -51,13 +58,15 @@ def sentence_of(error: BaseException) -> str | None:
     if isinstance(error, ValueError | OSError) and _raised_in((_PACKAGE,), error):
         return _first_sentence(error)
     if isinstance(error, ValueError | TypeError):
-        return _refused_by_a_constructor(error)
+        return _refused_by_another(error)
     return None
 
 
-def _refused_by_a_constructor(error: BaseException) -> str | None:
+def _refused_by_another(error: BaseException) -> str | None:
     """Say which class of another package refuses its arguments; None where none does."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name in _SECTIONS:
+            return f"{_SECTIONS[frame.f_code.co_name]}: {_first_sentence(error)}"
         if frame.f_code.co_name == "default_class_instantiator":  # jsonargparse's, which makes what a config names
             made = frame.f_locals.get("class_type")
             if isinstance(made, type) and not made.__module__.startswith(f"{metric_lightning.__name__}."):

@@ -40,7 +40,7 @@ def one_sentence(message: str, options: Iterable[str] = ()) -> str:
     options = list(options)
     understood = (
         *(_unknown_class, _refused_option, _required, _unknown_option, _short_name),
-        *(_class_comes_later, _no_part, _no_settings, _wrong_type),
+        *(_no_command, _no_text, _class_comes_later, _no_part, _no_settings, _wrong_type),
     )
     for understand in understood:
         sentence = understand(message, options)
@@ -159,6 +159,15 @@ def _short_name(message: str, _: list[str]) -> str | None:
         if close:
             return f"there is no class {name!r}; did you mean metric_lightning.{package}.{close}?"
     return f"there is no class {name!r}; give its import path, package.module.Class"
+
+
+def _no_command(message: str, _: list[str]) -> str | None:
+    return "no command is given; see --help" if 'expected "subcommand" to be one of' in message else None
+
+
+def _no_text(message: str, _: list[str]) -> str | None:
+    told = "a file that stands in the config in place of settings is no text in UTF-8; name a YAML file"
+    return told if "codec can't decode byte" in message else None
 
 
 def _class_comes_later(message: str, _: list[str]) -> str | None:

@@ -70,7 +70,8 @@ def read_columns(file: Path) -> list[Pair]:
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--pairs {file} can't be read ({error})") from error
+        reason = error.strerror if isinstance(error, OSError) else "no text in UTF-8"
+        raise UserError(f"--pairs {file} can't be read ({reason})") from error
     pairs = []
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):

@@ -28,6 +28,22 @@ def experiment_of(config_files: list[str]) -> str:
     return path.stem
 
 
+def require_below_logs(experiment: object) -> None:
+    """Refuse a name by which a run would land elsewhere than in `lightning_logs/`.
+
+    Raises:
+        UserError: it is one.
+    """
+    if not isinstance(experiment, str):
+        return  # the parser says so
+    path = Path(experiment)
+    if path.is_absolute() or ".." in path.parts or not experiment.isprintable():
+        raise UserError(
+            f"--experiment {experiment!r} must name a folder below {LOGS}/, such as mine or mine/first; to keep runs "
+            "elsewhere name a trainer.logger with its save_dir"
+        )
+
+
 def run_folder_of(checkpoint: Path) -> Path:
     """Return the run's folder of a checkpoint: that which holds its `checkpoints/`, else the checkpoint's own."""
     return checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +48,7 @@ def read_run(folder: Path) -> RunFiles:
         folder: of a run, `lightning_logs/<experiment>/version_N`, or of an experiment, whose newest run is taken.
 
     Raises:
-        UserError: there is no run.
+        UserError: there is no run, or its files can't be read.
     """
     found = _run_of(folder)
     texts = read_texts(found)
@@ -56,7 +57,7 @@ def read_run(folder: Path) -> RunFiles:
         name=_name_of(found),
         folder=found,
         config=_read_yaml(found / "config.yaml"),
-        figures=_read_json(found / "metrics.json"),
+        figures={part: value for part, value in _read_json(found / "metrics.json").items() if isinstance(value, dict)},
         record=_read_json(found / "run.json"),
         curves=read_scalars(found),
         diagnosis=[text for tag, text in texts.items() if tag.startswith(_DIAGNOSIS)],
@@ -90,10 +91,21 @@ def _name_of(folder: Path) -> str:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return content
+    return _read(path, json.loads)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return _read(path, yaml.safe_load)
+
+
+def _read(path: Path, loads: Callable[[str], Any]) -> dict[str, Any]:
+    """Return what a file says by name, {} where there is none."""
+    if not path.exists():
+        return {}
+    try:
+        content = loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise UserError(f"{path} can't be read ({' '.join(str(error).split())}); mend or remove it") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not as a run writes it, by name; mend or remove it")
     return content

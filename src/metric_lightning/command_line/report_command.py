@@ -1,0 +1,39 @@
+"""`metric-lightning report RUN...`: one HTML page of some runs."""
+
+from pathlib import Path
+from typing import Any
+
+from metric_lightning.callbacks.files import require_writable, write_atomically
+from metric_lightning.command_line.commands import parsed
+from metric_lightning.printable import printable
+from metric_lightning.report.page import report_page
+from metric_lightning.report.run_files import read_run
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command."""
+    run(parsed("report", arguments, add_arguments))
+
+
+def add_arguments(parser: Any) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("runs", nargs="+", type=str, metavar="RUN", help="folder of a run, or of an experiment")
+    parser.add_argument(
+        "--output",
+        type=str | None,
+        default=None,
+        help="file to write; default: report.html in the (first) run's folder",
+    )
+
+
+def run(settings: Any) -> None:
+    """Write the page and say where it is.
+
+    Raises:
+        UserError: there is no run in a folder, its files can't be read, or the page can't be written.
+    """
+    runs = [read_run(Path(folder)) for folder in settings.runs]
+    path = Path(settings.output) if settings.output else runs[0].folder / "report.html"
+    require_writable(path)
+    write_atomically(path, report_page(runs))
+    print(f"report of {len(runs)} run{'s' * (len(runs) != 1)}: {printable(path)}")
