@@ -1,4 +1,4 @@
-"""Timing functions in turns, each in a process of its own that may be given up, with the peak of its memory."""
+"""Timing functions in turns, and the memory one needs, in processes of their own that may be given up."""
 
 import multiprocessing
 import statistics
@@ -6,23 +6,17 @@ import time
 import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Literal, TypeVar
 
 import torch
 
-
-class Timing(NamedTuple):
-    """Median seconds of each function, as ordered, and what the last one needed beyond what was held, in MiB."""
-
-    seconds: list[float]
-    peak: float
+T = TypeVar("T")
 
 
-def in_turns(runs: list[Callable[[], object]], budget: float, device: str) -> Timing:
-    """Time functions in turns, so that what else the machine does meets all alike."""
+def in_turns(runs: list[Callable[[], object]], budget: float, device: str) -> list[float]:
+    """Return the median seconds of each function; in turns, so that what else the machine does meets all alike."""
     for run in runs:
         run()
-    peak = _peak_of(runs[-1], device)
     taken: list[list[float]] = [[] for _ in runs]
     started = time.perf_counter()
     while len(taken[0]) < 3 or (time.perf_counter() - started < budget and len(taken[0]) < 200):
@@ -32,15 +26,16 @@ def in_turns(runs: list[Callable[[], object]], budget: float, device: str) -> Ti
             run()
             _wait(device)
             taken[k].append(time.perf_counter() - start)
-    return Timing([statistics.median(times) for times in taken], peak)
+    return [statistics.median(times) for times in taken]
 
 
-def in_a_process(work: Callable[[], Timing], limit: float) -> Timing | str:
+def in_a_process(work: Callable[[], T], limit: float, start: Literal["fork", "spawn"] = "fork") -> T | str:
     """Return what `work` returns, or in words that it failed or took more than `limit` seconds.
 
-    The process is a fork: it starts at once, and what it leaves in memory goes with it.
+    What the process leaves in memory goes with it. A fork starts at once, but has its parent's free memory, and needs
+    no more from the system before that is used up: memory is measured in a process that was spawned.
     """
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context(start)
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(work, sender))
     process.start()
@@ -59,7 +54,7 @@ def process_peak() -> float:
     return memory("VmHWM")
 
 
-def _answer(work: Callable[[], Any], sender: Connection) -> None:
+def _answer(work: Callable[[], object], sender: Connection) -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     try:
@@ -68,7 +63,8 @@ def _answer(work: Callable[[], Any], sender: Connection) -> None:
         sender.send("out of memory" if "alloc" in str(error) else f"fails ({type(error).__name__})")
 
 
-def _peak_of(run: Callable[[], object], device: str) -> float:
+def peak_of(run: Callable[[], object], device: str) -> float:
+    """Return what a run needs beyond what is held before it, in MiB."""
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()

@@ -3,7 +3,7 @@ import torch
 
 from metric_lightning.losses import ContrastiveLoss
 from metric_lightning.parts import describe
-from metric_lightning.relevance import HierarchicalLabels, MultiLabel, RelevanceMatrix, SameLabel
+from metric_lightning.relevance import HierarchicalLabels, LabelsByClass, MultiLabel, RelevanceMatrix, SameLabel
 from tests.contract.oracles import same_label_pairs
 from tests.contract.parts_from_plain import rebuild
 
@@ -46,6 +46,14 @@ def test_matrix():
     assert "matrix" not in relevance.state_dict()  # it is in the description
 
 
+@pytest.mark.parametrize("relevance", [MultiLabel(share=2), HierarchicalLabels(level=2)])
+def test_labels_by_class_are_those_of_the_samples(relevance):
+    classes, others = torch.tensor([2, 0, 3, 1]), torch.tensor([3, 3, 0])
+    found = LabelsByClass(MULTI_HOT.tolist(), relevance)(classes, others, None)
+    expected = relevance(MULTI_HOT[classes], MULTI_HOT[others], None)
+    assert torch.equal(found.positive, expected.positive) and torch.equal(found.negative, expected.negative)
+
+
 @pytest.mark.parametrize(
     ("relevance", "labels"),
     [
@@ -53,6 +61,7 @@ def test_matrix():
         (MultiLabel(), MULTI_HOT),
         (HierarchicalLabels(level=1), torch.tensor([[0, 0], [0, 1], [1, 1], [0, 0]])),
         (RelevanceMatrix([[1, 0], [0, 1]]), torch.tensor([0, 1, 0, 1])),
+        (LabelsByClass(MULTI_HOT.tolist(), MultiLabel()), torch.tensor([0, 1, 0, 3])),
     ],
     ids=lambda item: type(item).__name__,
 )
@@ -78,6 +87,10 @@ def test_an_anchor_is_never_its_own_pair_and_parts_are_described(relevance, labe
         (lambda: HierarchicalLabels(level=3)(torch.zeros(2, 2), torch.zeros(2, 2), None), "level is 3"),
         (lambda: RelevanceMatrix([[1, 0]]), "square"),
         (lambda: RelevanceMatrix([[2]]), "entries 1, 0 or -1"),
+        (lambda: RelevanceMatrix([[1]])(OWN, OWN, None), "RelevanceMatrix has 1 rows, of classes 0 to 0; got class 3"),
+        (lambda: LabelsByClass([], MultiLabel()), "a row for each class"),
+        (lambda: LabelsByClass([[0], [0, 1]], MultiLabel()), "all of the same length"),
+        (lambda: LabelsByClass([[0]], MultiLabel())(OWN[:1], -OWN, None), "0 to 0; got class -3"),
     ],
 )
 def test_errors_name_the_argument(make, message):

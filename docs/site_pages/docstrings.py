@@ -12,7 +12,9 @@ _PACKAGE = "metric_lightning"
 _NAME = re.compile(r"(?<!\[)`([A-Z]\w+)`")
 _LISTS = {"parameters": "Arguments", "attributes": "Attributes", "raises": "Raises"}
 # Lightning's and PyTorch's hooks: what they do is what the class does.
-_HOOKS = re.compile(r"on_|setup$|forward$|terms$|anchor_terms$|block_terms$|build$|state_dict$|load_state_dict$")
+_HOOKS = re.compile(
+    r"on_|setup$|forward$|(anchor_|block_|batch_)?terms$|observe$|sum_over_rows$|build$|state_dict$|load_state_dict$"
+)
 
 
 class Docstrings:

@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import LightningCLI
@@ -26,19 +27,26 @@ from metric_lightning.callbacks import (
     Projector,
     RunSummary,
 )
-from metric_lightning.command_line.arguments import completed
+from metric_lightning.checkpoints import MEASURED_WITH, digest_of
+from metric_lightning.command_line.arguments import completed, require_text
 from metric_lightning.command_line.commands import COMMANDS, add_names, run_command
+from metric_lightning.command_line.config_files import read_config, unknown_sections
 from metric_lightning.command_line.failures import sentence_of
+from metric_lightning.command_line.first_run import FirstConfigFile, FirstRun, as_run, first_run
+from metric_lightning.command_line.nothing_left import nothing_left_of_refused
 from metric_lightning.command_line.pairs import judge_pairs
 from metric_lightning.command_line.parser import OneSentenceParser
 from metric_lightning.command_line.quiet import hush
 from metric_lightning.command_line.results import print_figures, write_json
 from metric_lightning.command_line.run_folder import LOGS, run_folder_of, version_of
-from metric_lightning.command_line.saved_config import SaveConfig, own_logger
+from metric_lightning.command_line.saved_config import SaveConfig, as_text, own_logger, without_command
+from metric_lightning.command_line.screen import spell_out_what_the_screen_lacks
 from metric_lightning.command_line.whole_numbers import whole_numbers_first
 from metric_lightning.data import MetricDataModule
+from metric_lightning.errors import UserError
 from metric_lightning.modules import MetricModule
 from metric_lightning.networks import skip_pretrained_weights
+from metric_lightning.printable import printable
 
 _TRAINER_DEFAULTS = {
     "max_epochs": 20,
@@ -60,7 +68,8 @@ _CALLBACKS = {
 class MetricCLI(LightningCLI):
     """LightningCLI with a run's folder, sizes linked from data to model, and default callbacks."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: FirstRun | None = None) -> None:
+        self._first = first
         whole_numbers_first(Trainer.__init__)
         super().__init__(
             MetricModule,
@@ -102,6 +111,15 @@ class MetricCLI(LightningCLI):
         super()._add_subcommands(parser, **kwargs)
         add_names(parser._subcommands_action)
 
+    def parse_arguments(self, parser: Any, args: Any) -> None:
+        """Parse, and refuse empty sections of the config files that mean nothing."""
+        super().parse_arguments(parser, args)
+        settings = self.config[self.config.subcommand]
+        for path in settings.config or []:
+            if path is not None:  # else it was no file but the settings themselves
+                for sentence in unknown_sections(read_config(str(path)), settings):
+                    raise UserError(f"--config {path}: {sentence}")
+
     def _parse_ckpt_path(self) -> None:
         """Leave the configuration as it is: Lightning would let a checkpoint's hyperparameters override it silently."""
 
@@ -132,7 +150,21 @@ class MetricCLI(LightningCLI):
             callbacks = [callback for callback in callbacks if isinstance(callback, BestCheckpoint)]
         if config.get("enable_checkpointing") is False:
             callbacks = [callback for callback in callbacks if not isinstance(callback, BestCheckpoint)]
+        if self._first is not None and not config.get("fast_dev_run"):
+            callbacks = [*callbacks, FirstConfigFile(self._first, self._as_run(self._first.chosen.config))]
         return super()._instantiate_trainer(config, callbacks)
+
+    def _as_run(self, chosen: dict[str, Any]) -> dict[str, Any]:
+        """Return chosen settings with what the command line has changed."""
+        parser = self._parser(self.subcommand)
+        texts = (as_text(parser, settings) for settings in (parser.parse_object(chosen), self._settings))
+        before, after = (without_command(yaml.safe_load(text)) for text in texts)
+        return as_run(chosen, before, after)
+
+    def fit(self, model: Any, datamodule: Any, **options: Any) -> None:
+        """Train; a run that is refused leaves nothing behind."""
+        with nothing_left_of_refused(self.trainer):
+            self.trainer.fit(model, datamodule=datamodule, **options)
 
     def after_fit(self) -> None:
         """Evaluate the best checkpoint and say where everything is."""
@@ -146,8 +178,8 @@ class MetricCLI(LightningCLI):
             figures["test"] = self.trainer.test(ckpt_path=best, datamodule=self.datamodule, verbose=False)[0]
         folder = self.trainer.log_dir  # a broadcast: every rank must ask
         if self.trainer.is_global_zero:
-            print_figures(f"best checkpoint: {best}", figures)
-            print(f"run:         {folder}\nTensorBoard: tensorboard --logdir {LOGS}")
+            print_figures(f"best checkpoint: {printable(best)}", figures)
+            print(f"run:         {printable(str(folder))}\nTensorBoard: tensorboard --logdir {LOGS}")
 
     def validate(self, model: Any, datamodule: Any, ckpt_path: str | None = None, **_: Any) -> None:
         """Evaluate the validation set."""
@@ -172,12 +204,13 @@ class MetricCLI(LightningCLI):
 
     def _evaluate(self, command: str, ckpt_path: str | None) -> None:
         run = getattr(self.trainer, command)
+        digest = digest_of(ckpt_path)  # before: the file of a run that goes on may be another afterwards
         (figures,) = run(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path, verbose=False)
         if self.trainer.is_global_zero:
             path = self._folder(ckpt_path) / f"{command}.json"
-            write_json(path, figures)
+            write_json(path, figures if digest is None else {**figures, MEASURED_WITH: digest})
             print_figures(f"{command}: {ckpt_path or 'untrained'}", {command: figures})
-            print(f"written to {path}")
+            print(f"written to {printable(path)}")
 
     def _folder(self, ckpt_path: str | None) -> Path:
         return run_folder_of(Path(ckpt_path)) if ckpt_path else LOGS / self._settings.experiment
@@ -186,19 +219,22 @@ class MetricCLI(LightningCLI):
 def main(args: list[str] | None = None) -> None:
     """Run a command; what the user can mend is said in one sentence, with exit status 2."""
     hush()
+    spell_out_what_the_screen_lacks()
     given = sys.argv[1:] if args is None else args
     try:
         if given and given[0] in COMMANDS:
             run_command(given[0], given[1:])
             return
+        require_text(given)
+        first = first_run(given)
         # LightningCLI warns of arguments that are not those of the process.
-        sys.argv[1:] = completed(given)
-        MetricCLI()
+        sys.argv[1:] = completed(given if first is None else first.arguments)
+        MetricCLI(first)
     except Exception as error:
         sentence = sentence_of(error)
         if sentence is None:
             raise
-        print(f"error: {sentence}", file=sys.stderr)
+        print(f"error: {printable(sentence)}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -9,7 +9,7 @@ from metric_lightning.functional.pairs import pairs_from_labels, pairs_from_rele
 from metric_lightning.parts import Part
 from metric_lightning.types import Pairs
 
-__all__ = ["HierarchicalLabels", "MultiLabel", "Relevance", "RelevanceMatrix", "SameLabel"]
+__all__ = ["HierarchicalLabels", "LabelsByClass", "MultiLabel", "Relevance", "RelevanceMatrix", "SameLabel"]
 
 
 class Relevance(Part, nn.Module, ABC):
@@ -72,6 +72,41 @@ class HierarchicalLabels(Relevance):
         return pairs_from_relevance(agree, own)
 
 
+class LabelsByClass(Relevance):
+    """Finds pairs by the labels that each class has: row c of `labels` in place of class number c.
+
+    So data whose samples have one class each serve for several labels, written down once for each class.
+
+    Args:
+        labels: (C, L), C the number of classes; what `relevance` takes for each of them.
+        relevance: what makes a pair positive, by those labels: `MultiLabel` or `HierarchicalLabels`, say.
+
+    Raises:
+        ValueError: rows of different length; when called, a class without a row.
+
+    Example:
+        >>> kinds = [[0, 0], [0, 1], [1, 2]]  # robin and wren are birds, a bee is none
+        >>> birds = LabelsByClass(kinds, HierarchicalLabels(level=1))
+        >>> birds(torch.tensor([0]), torch.tensor([0, 1, 2]), None).positive
+        tensor([[ True,  True, False]])
+    """
+
+    labels: Tensor
+
+    def __init__(self, labels: list[list[int]], relevance: Relevance):
+        super().__init__()
+        if len({len(row) for row in labels}) != 1:
+            raise ValueError("LabelsByClass: labels must hold a row for each class, all of the same length")
+        self.register_buffer("labels", torch.tensor(labels), persistent=False)
+        self.relevance = relevance
+
+    def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
+        """Return the pairs (N, M)."""
+        _check_classes(self, len(self.labels), labels, reference_labels)
+        found: Pairs = self.relevance(self.labels[labels], self.labels[reference_labels], own)
+        return found
+
+
 class RelevanceMatrix(Relevance):
     """Classes i and j are positive where matrix[i][j] is 1, negative where it is 0, ignored where it is -1.
 
@@ -90,6 +125,19 @@ class RelevanceMatrix(Relevance):
 
     def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
         """Return the pairs (N, M)."""
+        _check_classes(self, len(self.matrix), labels, reference_labels)
         entry = self.matrix[labels[:, None], reference_labels[None, :]]
         positive = pairs_from_relevance(entry == 1, own).positive
         return Pairs(positive, pairs_from_relevance(entry != 0, own).negative)
+
+
+def _check_classes(owner: object, rows: int, *labels: Tensor) -> None:
+    """Raise ValueError where labels (N,) are not class numbers below `rows`, in one sentence."""
+    for classes in labels:
+        if len(classes):
+            low, high = torch.stack(torch.aminmax(classes)).tolist()
+            if low < 0 or high >= rows:
+                found = low if low < 0 else high
+                raise ValueError(
+                    f"{type(owner).__name__} has {rows} rows, of classes 0 to {rows - 1}; got class {found}"
+                )

@@ -117,3 +117,21 @@ def _gathered() -> list[list[int]]:
 def test_ranks_may_hold_different_numbers_of_batches():
     first, second = on_ranks(2, _gathered)
     assert first == [[0, 2, 4], [1, 3], [0], [0, 2]] and second == []
+
+
+def test_names_that_parquet_cant_hold_are_refused_before_anything_is_embedded(tmp_path, monkeypatch):
+    pytest.importorskip("pyarrow")
+    paths = write_digits(tmp_path / "photos", each=6, classes=2)
+    for path in paths:
+        path.rename(b"%s/caf\xe9 %s".decode(errors="surrogateescape") % (path.parent, path.name))
+    data = ImageFolder(str(tmp_path / "photos"), size=16, grey=True)
+    module = module_for(data)
+    predicted(tmp_path / "out.npz", data, module)
+    found = np.load(tmp_path / "out.npz")["paths"].tolist()
+    assert len(found) == len(data.test_set) and all(Path(path).is_file() for path in found)
+    monkeypatch.setattr(module, "predict_step", lambda *_: pytest.fail("embedded"))
+    with pytest.raises(
+        UserError, match=r"no UTF-8, which Parquet can't hold: 2 \(.*caf\\xe9 .*rename them .* or give an .n"
+    ):
+        predicted(tmp_path / "out.parquet", data, module)
+    assert not (tmp_path / "out.parquet").exists()

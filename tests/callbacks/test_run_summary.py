@@ -1,3 +1,4 @@
+import hashlib
 import json
 import subprocess
 
@@ -46,6 +47,22 @@ def test_validate_adds_to_the_figures_of_the_run(tmp_path):
     trainer(tmp_path, [RunSummary()]).validate(model, datamodule=data, verbose=False)
     figures = read(tmp_path, "metrics.json")
     assert "knn_accuracy" in figures["val"] and "fit" in figures
+
+
+def test_figures_name_the_checkpoint_they_were_measured_with(tmp_path):
+    model, data = module(), Quarters()
+    run = trainer(tmp_path, [RunSummary()])
+    run.fit(model, datamodule=data)
+    assert "measured_with" not in read(tmp_path, "metrics.json")  # those of the weights in memory
+    best = run.checkpoint_callback.best_model_path
+    run.validate(model, datamodule=data, ckpt_path=best, verbose=False)
+    run.test(model, datamodule=data, ckpt_path=best, verbose=False)
+    with open(best, "rb") as file:
+        digest = hashlib.sha256(file.read()).hexdigest()
+    assert read(tmp_path, "metrics.json")["measured_with"] == {"val": digest, "test": digest}
+    # Another process measures other weights.
+    trainer(tmp_path, [RunSummary()]).validate(model, datamodule=data, verbose=False)
+    assert read(tmp_path, "metrics.json")["measured_with"] == {"test": digest}
 
 
 def hparams(server) -> tuple[dict, list]:

@@ -135,7 +135,7 @@ def test_a_checkpoint_cut_short_is_refused_and_another_named(run, capsys):
     cut = run / "checkpoints" / "cut.ckpt"
     cut.write_bytes(whole.read_bytes()[:50_000])
     line = refusal(["test", "--ckpt_path", str(cut)], capsys)
-    assert "cut short" in line and "last.ckpt" in line
+    assert f"{cut} can't be read as a checkpoint: it is cut short or damaged" in line and "last.ckpt" in line
 
 
 def test_the_newest_whole_checkpoint_is_last(run):
@@ -151,6 +151,13 @@ def test_the_newest_whole_checkpoint_is_last(run):
 def test_a_file_that_is_no_checkpoint_is_refused(folder, capsys):
     torch.save({"weights": torch.zeros(1)}, "other.ckpt")
     assert "it has no state_dict" in refusal(["test", "--ckpt_path", "other.ckpt"], capsys)
+    Path("text.ckpt").write_text(CONFIG)
+    assert "text.ckpt is no checkpoint: it is no file that torch.save" in refusal(
+        ["test", "--ckpt_path", "text.ckpt"], capsys
+    )
+    Path("empty.ckpt").touch()
+    assert "empty.ckpt is empty and no checkpoint" in refusal(["test", "--ckpt_path", "empty.ckpt"], capsys)
+    assert "is a folder and no checkpoint" in refusal(["test", "--ckpt_path", str(folder)], capsys)
     assert "there is no checkpoint gone.ckpt" in refusal(["test", "--ckpt_path", "gone.ckpt"], capsys)
     assert "no whole checkpoint" in refusal(["fit", "--config", "digits.yaml", "--ckpt_path", "last"], capsys)
 
@@ -195,10 +202,27 @@ def test_a_mistake_in_the_config_gets_its_sentence(folder, capsys, change, sente
         (["fit", "--config", "gone.yaml"], "gone.yaml"),
         (["fit", "--config", "digits.yaml", "--trainer.max_epoch", "3"], "did you mean --trainer.max_epochs?"),
         (["fit", "--config", "digits.yaml", "--trainer.max_epochs", "many"], "max_epochs"),
+        (
+            ["fit", "--config", "digits.yaml", "--model.optimizer", "Adam", "--model.optimizer.lr", "-1"],
+            "adam.Adam refuses its arguments: Invalid learning rate: -1.0",
+        ),
     ],
 )
 def test_a_mistake_on_the_command_line_gets_its_sentence(folder, capsys, arguments, sentence):
     assert sentence in refusal(arguments, capsys)
+
+
+class Harmful:
+    def __reduce__(self):
+        return os.mkdir, ("harm",)
+
+
+@pytest.mark.parametrize("command", ["test", "export"])
+def test_a_checkpoint_that_would_run_code_is_not_read_and_said_to_be_so(folder, capsys, command):
+    torch.save({"state_dict": Harmful()}, "harmful.ckpt")
+    line = refusal([command, "--ckpt_path", "harmful.ckpt"], capsys)
+    assert re.search(r"harmful.ckpt is not read: it holds \w+\.mkdir, which is no plain data but code", line)
+    assert not Path("harm").exists()
 
 
 def test_missing_data_are_asked_for(folder, capsys, monkeypatch):
@@ -223,6 +247,21 @@ def test_a_full_disk_gets_its_sentence(folder, capsys, monkeypatch):
     monkeypatch.setattr("metric_lightning.checkpoints.torch.save", full)
     line = refusal(["fit", "--config", "digits.yaml"], capsys)
     assert "No space left on device" in line and ".ckpt" in line
+
+
+def test_a_refused_run_leaves_nothing(folder, capsys):
+    before = sorted(folder.rglob("*"))
+    refusal(["fit", "--config", "digits.yaml", "--data.batches.n_classes", "11"], capsys)
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_refused_run_that_was_gone_on_with_leaves_what_was_there(run, capsys):
+    (run / "notes.txt").write_text("mine")
+    (run / "run.json").write_text("{}")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    more = ["--ckpt_path", "last", "--trainer.max_epochs", "2", "--default_callbacks", "true"]
+    refusal(["fit", "--config", "digits.yaml", *more, "--data.batches.n_classes", "11"], capsys)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
 
 
 def test_a_fault_of_the_program_keeps_its_traceback(folder, monkeypatch):

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,9 +14,10 @@ from PIL import Image
 from torchvision.models import ResNet18_Weights, get_model
 
 from metric_lightning.cli import main
-from metric_lightning.command_line.first_config import first_config, weights_at_hand
-from metric_lightning.command_line.first_run import folder_alone, with_first_config
+from metric_lightning.command_line.first_config import first_config, weights_at_hand, write_first_config
+from metric_lightning.command_line.first_run import FirstConfigFile, as_run, first_run, folder_alone
 from metric_lightning.data import Preprocessing
+from metric_lightning.errors import UserError
 from metric_lightning.networks import NormalizedHead, TorchvisionBackbone
 from tests.data.digit_pictures import NAMES, write_digits
 
@@ -52,7 +55,8 @@ def test_fit_needs_no_config_and_writes_the_one_it_used(photos, capsys):
     assert "metric-lightning fit --config photos.yaml" in printed
     assert "map_at_r" in printed
     written = yaml.safe_load(Path("photos.yaml").read_text())
-    assert written == first_config(Path("photos")).config
+    chosen = first_config(Path("photos")).config
+    assert written["data"] == chosen["data"] and written["model"] == chosen["model"]
     assert (
         Path("photos.yaml").read_text().startswith("# metric-lightning fit --config photos.yaml\n# Chosen because:\n")
     )
@@ -72,32 +76,67 @@ def test_fit_needs_no_config_and_writes_the_one_it_used(photos, capsys):
 
 
 def test_what_the_user_says_goes_before_what_is_chosen(photos):
-    command, *rest = with_first_config(["fit", "--data.root=photos", "--trainer.max_epochs", "3"])
-    assert (command, rest) == ("fit", ["--config", "photos.yaml", "--trainer.max_epochs", "3"])
+    run = first_run(["fit", "--data.root=photos", "--trainer.max_epochs", "3"])
+    assert run.name == "photos" and run.arguments[-3:] == ["--experiment=photos", "--trainer.max_epochs", "3"]
+    assert yaml.safe_load(run.arguments[2]) == run.chosen.config
     for arguments in (
         ["fit", "--data.root", "photos", "--config", "my.yaml"],
         ["fit", "--data", "metric_lightning.data.ImageFolder", "--data.root", "photos"],
         ["fit", "--config", "my.yaml"],
         ["test", "--data.root", "photos"],
     ):
-        assert with_first_config(arguments) == arguments
+        assert first_run(arguments) is None
     assert folder_alone(["--data.root", "~/x"])[0] == Path.home() / "x"
 
 
 def test_a_config_that_was_edited_is_left_as_it_is(photos):
-    assert with_first_config(["fit", "--data.root", "photos"])[2] == "photos.yaml"
-    assert with_first_config(["fit", "--data.root", "photos"])[2] == "photos.yaml"
+    chosen = first_config(photos)
+    assert write_first_config(chosen, "photos") == Path("photos.yaml")
+    assert write_first_config(chosen, "photos") == Path("photos.yaml")
     edited = Path("photos.yaml").read_text().replace("max_epochs: 50", "max_epochs: 7")
     Path("photos.yaml").write_text(edited)
-    assert with_first_config(["fit", "--data.root", "photos"])[2] == "photos_2.yaml"
-    assert Path("photos.yaml").read_text() == edited
+    Path("photos_2.yaml").symlink_to("nowhere")
+    assert write_first_config(chosen, "photos") == Path("photos_3.yaml")
+    assert Path("photos.yaml").read_text() == edited and Path("photos_2.yaml").is_symlink()
+    assert not [path for path in Path().iterdir() if path.name.startswith(".")]
 
 
-def test_only_the_first_process_of_a_run_writes(photos, monkeypatch):
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    command, option, text, *rest = with_first_config(["fit", "--data.root", "photos"])
-    assert option == "--config" and yaml.safe_load(text) == first_config(Path("photos")).config
-    assert rest == ["--experiment", "photos"] and not Path("photos.yaml").exists()
+def test_only_the_first_process_of_a_run_writes(photos):
+    run = first_run(["fit", "--data.root", "photos"])
+    FirstConfigFile(run, run.chosen.config).on_train_start(SimpleNamespace(is_global_zero=False), None)
+    assert not Path("photos.yaml").exists()
+
+
+def test_the_config_that_is_written_repeats_the_run_with_what_was_given(photos, capsys):
+    loss = ["--model.loss", "metric_lightning.losses.TripletMarginLoss", "--model.loss.margin", "0.4"]
+    batches = ["--data.batches.n_classes", "3", "--trainer.limit_train_batches", "1", "--experiment", "mine"]
+    main(["fit", "--data.root", "photos", *QUICK, *loss, *batches])
+    text = Path("photos.yaml").read_text()
+    assert "# - given, and so put in place of what was chosen: --trainer.max_epochs 2" in text
+    assert yaml.safe_load(text)["data"]["init_args"]["batches"]["init_args"] == {
+        "n_classes": 3,
+        "n_samples": 16,
+        "batches_per_epoch": 20,
+    }
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["fit", "--config", "photos.yaml", "--print_config"])
+    again = yaml.safe_load(re.sub(r"^#.*\n", "", capsys.readouterr().out, flags=re.MULTILINE))
+    ran = yaml.safe_load(Path("lightning_logs/mine/version_0/config.yaml").read_text())
+    assert again | {"ckpt_path": None} == ran | {"ckpt_path": None} and again["experiment"] == "mine"
+
+
+def test_another_class_is_written_with_all_its_arguments():
+    # An argument that both classes have may have another default.
+    before = {"loss": {"class_path": "A", "init_args": {"margin": 1}}}
+    after = {"loss": {"class_path": "B", "init_args": {"margin": 1}}}
+    assert as_run({"loss": {"class_path": "A"}}, before, after) == after
+
+
+@pytest.mark.parametrize("wrong", [["--data.batches.n_classes", "9"], ["--trainer.max_epoch", "9"]])
+def test_a_refused_run_writes_no_config_and_leaves_nothing(photos, capsys, wrong):
+    refusal(["fit", "--data.root", "photos", *QUICK, *wrong], capsys)
+    assert [path.name for path in Path().iterdir()] == ["photos"]
 
 
 def test_the_settings_fit_the_data(photos, tmp_path):
@@ -184,6 +223,65 @@ def test_data_of_a_config_with_arguments_of_ones_own(photos, capsys):
     assert "samples are more than --max_inputs 10" in printed and "lightning_logs/digits/data/batches.png" in printed
 
 
+def test_classes_that_a_search_cant_find_are_named(photos, capsys):
+    """d is only validated, e only tested; in the second folder all of val is unseen, as a test of new classes is."""
+    parts = {"train": "abc", "val": "abd", "test": "ae", "gallery": "ab"}
+    for root, held in (("some", parts), ("all", {"train": "abc", "val": "de", "test": "de"})):
+        for part, names in held.items():
+            first = 10 * len(part)
+            write_digits(Path(root, part), each=6, classes=len(names), first=first, names=list(names))
+    main(["data", "--data.root", "some"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "classes in val that train has no picture of: 1 (d);" in printed
+    assert "classes in test that gallery has no picture of: 1 (e);" in printed
+    main(["data", "--data.root", "all"])
+    assert "has no picture of" not in capsys.readouterr().out
+    metrics = first_config(Path("some")).config["model"]["init_args"]["metrics"]
+    assert [metric.get("init_args", {}).get("search") for metric in metrics] == [None, "gallery", None, None]
+
+
+def test_names_that_would_steer_a_terminal_are_spelled_out(photos, capsys):
+    (photos / "one").rename(photos / "o\x1b[2J\nne")
+    (photos / "two/a\x1b[2J.png").write_bytes(b"")
+    main(["data", "--data.root", "photos"])
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed and r"o\x1b[2J\nne" in printed and r"two/a\x1b[2J.png is an empty file" in printed
+    line = refusal(["fit", "--data.root", "photos", *QUICK], capsys)
+    assert r"two/a\x1b[2J.png is an empty file" in line and "\x1b" not in line
+
+
+def test_few_pictures_still_make_a_run_that_can_be_measured(photos, tmp_path):
+    write_digits(tmp_path / "-few", each=2, classes=2)
+    chosen = first_config(tmp_path / "-few")
+    knn = next(
+        part for part in chosen.config["model"]["init_args"]["metrics"] if part["class_path"].endswith("KNNAccuracy")
+    )
+    assert knn["init_args"] == {"k": 1} and "k-NN asks one neighbour, for there are few pictures." in chosen.reasons
+    assert first_run(["fit", "--data.root", str(tmp_path / "-few")]).name == "few"
+    for name in ("b", "c"):
+        write_digits(tmp_path / "one", each=1, classes=1, names=[name])
+    with pytest.raises(UserError, match="every class of .*one has one picture, and nothing shows what is alike; add"):
+        first_config(tmp_path / "one")
+
+
+def test_data_tells_all_problems_also_where_no_batch_can_be_drawn(photos, capsys):
+    for path in (photos / "one").iterdir():
+        path.write_bytes(b"")
+    main(["data", "--data.root", "photos"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "training classes without a usable sample: 1 (one)" in printed
+    assert "no training batch can be drawn: n_classes is 4, but the training data has 3 classes" in printed
+    assert "sample batches: there are none" in printed and Path("lightning_logs/photos/data/report.json").is_file()
+
+
+def test_what_no_configuration_can_hold_is_refused(photos, capsys):
+    strange = b"caf\xe9".decode(errors="surrogateescape")
+    photos.rename(photos.parent / strange)
+    for command in ("fit", "data"):
+        line = refusal([command, "--data.root", strange], capsys)
+        assert r"the argument caf\xe9 is no UTF-8, and no configuration can name it: rename" in line
+
+
 def test_sound_data_have_no_problems(photos, capsys):
     main(["data", "--data.root", "photos"])
     assert "problems: none found" in capsys.readouterr().out
@@ -194,8 +292,9 @@ def test_sound_data_have_no_problems(photos, capsys):
     [
         (["fit", "--data.root", "nowhere"], "error: there is no folder nowhere"),
         (["data", "--data.root", "nowhere"], "error: there is no folder nowhere"),
+        (["fit", "--data.root", ""], "error: --data.root is empty; give the folder of your pictures"),
         (["data"], "error: data needs --config FILE.yaml, or --data.root FOLDER"),
-        (["data", "--config", "gone.yaml"], "error: --config gone.yaml can't be read as YAML"),
+        (["data", "--config", "gone.yaml"], "error: there is no file gone.yaml, which --config names"),
         (["data", "--config", "list.yaml"], "error: --config list.yaml holds no settings"),
         (["data", "--data.root", "photos", "--data.sise", "3"], "sise"),
         (["data", "--data", "metric_lightning.data.ImageFoldr"], "did you mean metric_lightning.data.ImageFolder?"),

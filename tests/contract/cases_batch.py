@@ -9,7 +9,7 @@ from metric_lightning.losses import (
     BatchInstanceLoss,
     ContrastiveLoss,
     CrossBatchMemory,
-    DynamicSoftMargin,
+    DynamicSoftMarginLoss,
     ProxyAnchorLoss,
     PytorchMetricLearningLoss,
     SoftmaxLoss,
@@ -159,9 +159,12 @@ CASES = [
         exempt={"no_pairs": "variance and covariance need no pairs"},
         peer=vicreg_peer,
     ),
-    Case("dynamic-soft-margin", DynamicSoftMargin, dynamic_soft_margin),
+    Case("dynamic-soft-margin", DynamicSoftMarginLoss, dynamic_soft_margin),
     Case(
-        "dynamic-soft-margin-20", lambda: DynamicSoftMargin(bins=20), dynamic_soft_margin, peer=dynamic_soft_margin_peer
+        "dynamic-soft-margin-20",
+        lambda: DynamicSoftMarginLoss(bins=20),
+        dynamic_soft_margin,
+        peer=dynamic_soft_margin_peer,
     ),
     Case(
         "memory-contrastive",

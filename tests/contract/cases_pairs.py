@@ -8,7 +8,7 @@ from torch import Tensor
 
 from metric_lightning.losses import (
     CircleLoss,
-    GeneralisedLiftedStructureLoss,
+    GeneralizedLiftedStructureLoss,
     InfoNCELoss,
     LiftedStructureLoss,
     MultiSimilarityLoss,
@@ -144,7 +144,7 @@ def circle(loss: Any, x: Tensor, labels: Tensor, references: References, pairs: 
     return mean(costs, x)
 
 
-def generalised_lifted(loss: Any, x: Tensor, labels: Tensor, references: References, pairs: Pairs) -> Tensor:
+def generalized_lifted(loss: Any, x: Tensor, labels: Tensor, references: References, pairs: Pairs) -> Tensor:
     table, costs = distance_table(x, references), []
     for a in range(len(x)):
         positive, negative = columns(pairs.positive, a), columns(pairs.negative, a)
@@ -219,12 +219,12 @@ CASES = [
     Case("circle", CircleLoss, circle, exempt=DETACHED, peer=peer("CircleLoss")),
     Case("circle-gentle", lambda: CircleLoss(margin=0.25, scale=4.0), circle, exempt=DETACHED),
     Case(
-        "generalised-lifted",
-        GeneralisedLiftedStructureLoss,
-        generalised_lifted,
+        "generalized-lifted",
+        GeneralizedLiftedStructureLoss,
+        generalized_lifted,
         peer=peer("GeneralizedLiftedStructureLoss", "LpDistance"),
     ),
-    Case("generalised-lifted-margin", lambda: GeneralisedLiftedStructureLoss(margin=0.0), generalised_lifted),
+    Case("generalized-lifted-margin", lambda: GeneralizedLiftedStructureLoss(margin=0.0), generalized_lifted),
     Case("lifted", LiftedStructureLoss, lifted, peer=peer("LiftedStructureLoss", "LpDistance")),
     Case("lifted-margin", lambda: LiftedStructureLoss(margin=0.2), lifted),
 ]

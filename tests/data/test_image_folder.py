@@ -190,7 +190,25 @@ def strange_part(root):
     (root / "extra").mkdir()
 
 
+def parts_without_classes(root):
+    for part in ("train", "test"):
+        write_digits(root, each=3, classes=1, names=[part])
+
+
+def no_training_part(root):
+    for part in ("val", "test"):
+        write_digits(root / part, each=3)
+
+
+def class_of_other_bytes(root):
+    write_digits(root, each=3)
+    os.rename(root / "zero", os.fsencode(root) + b"/z\xe9ro")
+
+
 BAD_FOLDERS = {
+    "the folder .*photos holds 6 pictures, but no class folders": parts_without_classes,
+    "no picture is in the training part; call a part of them train": no_training_part,
+    r"class folders of .*photos whose names are no UTF-8: 1 \(z\\xe9ro\); rename them": class_of_other_bytes,
     "there is no folder .*photos; give the folder": lambda root: None,
     "the folder .*photos is empty: put a folder for each class there": empty,
     "the folder .*photos holds 3 pictures, but no class folders: put the pictures of each class": no_class_folders,
@@ -226,7 +244,7 @@ def test_a_folder_that_vanishes_while_it_is_read(tmp_path, monkeypatch):
         return iter(())
 
     write_digits(tmp_path, each=3)
-    monkeypatch.setattr("metric_lightning.data.folder_listing.os.walk", refused)
+    monkeypatch.setattr("metric_lightning.data.picture_walk.os.walk", refused)
     with pytest.raises(UserError, match=r"one can't be read \(Permission denied\); change its permissions"):
         ImageFolder(str(tmp_path))
 
@@ -303,3 +321,30 @@ def test_a_split_beside_parted_folders_is_refused(tmp_path):
         ImageFolder(str(tmp_path), split=ClassSplit(2, 1))
     data = set_up(tmp_path, split=ClassSplit(3, 1, []))
     assert data.num_classes == 3 and len(names(data.val_set)) == 1 and len(names(data.test_set)) == 4
+
+
+def test_linked_folders_are_followed_and_loops_end(tmp_path):
+    """A link to a class elsewhere is that class; a link upwards leads to no picture twice, nor to other classes'."""
+    write_digits(tmp_path / "elsewhere", each=4, classes=1)
+    paths = write_digits(tmp_path / "photos", each=4, classes=2, names=["a", "b"])
+    root = tmp_path / "photos"
+    (root / "linked").symlink_to(tmp_path / "elsewhere/zero")
+    (root / "all").symlink_to(root)  # as a class it would hold all others
+    (root / "above").symlink_to("..")
+    (root / "a/up").symlink_to("..")
+    (root / "b/round").symlink_to("../b/round")
+    listing = ImageFolder(str(root)).listing
+    assert listing.class_names == ["a", "b", "linked"]
+    assert sorted(listing.paths) == sorted(
+        [*map(str, paths), *(str(root / "linked" / path.name) for path in (root / "linked").iterdir())]
+    )
+    assert "class folders without a picture, left out: 2 (above, all)." in listing.notes
+
+
+def test_pictures_beside_the_class_folders_are_told(tmp_path):
+    write_digits(tmp_path, each=3)
+    for name in ("loose.png", "odd\x1b.png"):
+        Image.new("L", (4, 4)).save(tmp_path / name)
+    (note,) = ImageFolder(str(tmp_path)).listing.notes
+    assert note.startswith("pictures beside the class folders, which say no class, left out: 2 (")
+    assert r"odd\x1b.png" in note and "\x1b" not in note

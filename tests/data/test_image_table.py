@@ -196,6 +196,11 @@ BAD_TABLES = {
     r"has no path in 1 rows \(5\); fill or remove": (changed(3, path=" "), {}),
     r"names 0.png twice \(rows 2 and 4\); remove one": (changed(2, path="0.png"), {}),
     r"names 0.png twice \(rows 2 and 3\) as 0 and as 1; remove the wrong one": (changed(1, path="0.png"), {}),
+    r"names zero/../0.png twice, once as 0.png \(rows 2 and 4\); remove one": (changed(2, path="zero/../0.png"), {}),
+    r"names ./1.png twice, once as 1.png \(rows 3 and 4\) as 1 and as 0; remove the wrong": (
+        changed(2, path="./1.png"),
+        {},
+    ),
     r"t.csv has one class \(0\), but there must be another": ([GOOD[0], GOOD[2]], {}),
     "row 3 of .*t.csv has 'tst' in column 'split'; it must be train, val, test, gallery": (
         [{**row, "split": "tst" if place == 1 else "train"} for place, row in enumerate(GOOD)],
@@ -213,6 +218,14 @@ BAD_TABLES = {
     "row 2 of .* has the box 5, 0, 5, 5 of no size": (
         [{**row, **BOX, "l": "5"} for row in GOOD],
         {"box_columns": list(BOX)},
+    ),
+    "the first line of .*t.csv names label twice; give each column its own name": (
+        [{"path": "a.png", "label": "a", "label ": "b"}],
+        {},
+    ),
+    "several classes of .*t.csv would be called x/y/z; label columns are joined by a slash": (
+        [{"path": "a.png", "k": "x/y", "l": "z"}, {"path": "b.png", "k": "x", "l": "y/z"}],
+        {"label_column": ["k", "l"]},
     ),
     "label_column names no column": (GOOD, {"label_column": []}),
 }
@@ -234,6 +247,7 @@ def test_files_that_are_no_tables(tmp_path):
         (b"", "has no row"),
         (b"path,label\n", "has no row"),
         (b"\xff\xfe\x00", "can't be read as CSV in UTF-8"),
+        (b"path,label\na\0.png,a\n", "can't be read as CSV in UTF-8"),
         (b"path,label\na.png\n", "row 2 of .*t.csv has 1 columns, but the first line names 2"),
         (b'path,label\n"a.png,b\n', "can't be read as CSV"),
     ):
@@ -254,3 +268,24 @@ def test_a_loss_knows_kinds_from_the_levels(tmp_path):
     same_kind = (levels[:, None, 0] == levels[None, :, 0]).int()
     expected = [[int(one[0] == other[0]) for other in data.class_names] for one in data.class_names]
     assert torch.equal(same_kind, torch.tensor(expected, dtype=torch.int32))
+
+
+def test_links_among_folders_are_one_picture_and_links_to_files_are_two(tmp_path):
+    write_digits(tmp_path, each=2, classes=2)
+    (tmp_path / "again").symlink_to("zero")
+    first, second = sorted((tmp_path / "zero").iterdir())
+    (tmp_path / "twin.png").symlink_to(first)
+    rows = [{"path": f"zero/{first.name}", "label": "a"}, {"path": "twin.png", "label": "b"}]
+    assert len(ImageTable(write_table(tmp_path / "t.csv", rows)).listing.paths) == 2
+    rows.append({"path": f"again/{first.name}", "label": "a"})
+    with pytest.raises(UserError, match=rf"names again/{first.name} twice, once as zero/{first.name} \(rows 2 and 4\)"):
+        ImageTable(write_table(tmp_path / "t.csv", rows))
+
+
+def test_what_is_missing_in_parquet_is_no_class(tmp_path):
+    rows = [{"path": "a.png", "label": 1.0}, {"path": "b.png", "label": float("nan")}]
+    with pytest.raises(UserError, match=r"has no label in 1 rows \(3\)"):
+        ImageTable(write_table(tmp_path / "t.parquet", rows))
+    rows = [{"path": "a.png", "label": b"caf\xe9"}, {"path": "b.png", "label": b"b"}]
+    with pytest.raises(UserError, match=r"labels of .*t.parquet that are no UTF-8: 1 \(caf\\xe9\); rename them"):
+        ImageTable(write_table(tmp_path / "t.parquet", rows))

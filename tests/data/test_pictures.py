@@ -1,5 +1,6 @@
 """Picture files of every kind, and those that can't be pictures."""
 
+import os
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from metric_lightning.data import ArrayDataset, Preprocessing
 from metric_lightning.data.decoded_cache import DecodedCache
 from metric_lightning.data.image_files import ImageFiles
+from metric_lightning.data.picture_check import faults
 from metric_lightning.data.pictures import open_picture
 from metric_lightning.errors import UserError
 
@@ -81,6 +83,9 @@ FAULTS = {
     "empty.png": (lambda path: path.write_bytes(b""), "is an empty file; fetch it again"),
     "text.png": (lambda path: path.write_text("no picture"), r"can't be read \(it is no picture\)"),
     "large.png": (bomb, r"has (30000x30000|more than the 89,478,485) pixels.*scale it down"),
+    "long.png": (lambda path: Image.new("L", (1, 300)).save(path), "has 1x300 pixels, and is more than 200 times as"),
+    "pipe.png": (os.mkfifo, "is no file but a pipe or a device; take it out of the data"),
+    "folder.png": (lambda path: path.mkdir(), "is a folder; name the pictures in it"),
     "float.tif": (lambda path: Image.new("F", (2, 2)).save(path), "holds floating-point numbers; save it with 8"),
 }
 
@@ -167,3 +172,47 @@ def test_a_cache_that_cant_be_written_is_one_sentence(tmp_path):
     data = ImageFiles([tmp_path / "a.png"], [0], ["a"], cache=DecodedCache(tmp_path / "file"))
     with pytest.raises(UserError, match="cache_dir .*file can't be written"):
         data[0]
+
+
+def photograph(path, **options) -> bytes:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path, **options)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 3}])
+def test_what_decoding_a_jpeg_stumbles_over_is_found_before_training(options, tmp_path):
+    """The check reads no pixels of most JPEG files, and must miss none that decoding refuses."""
+    path, draws = tmp_path / "a.jpg", np.random.default_rng(1)
+    whole = photograph(path, **options)
+    assert faults([str(path)]) == {}
+    refused = 0
+    for _ in range(20):
+        start = int(draws.integers(len(whole) // 4, len(whole) - 300))
+        path.write_bytes(whole[:start] + draws.bytes(200) + whole[start + 200 :])
+        try:
+            open_picture(path)
+        except UserError:
+            refused += 1
+            assert faults([str(path)])
+    assert refused
+
+
+def test_damage_that_can_be_decoded_is_found_where_there_are_checksums(tmp_path):
+    """What the docs say: a changed byte is found in every PNG; a JPEG is another picture then."""
+    for name, found in (("a.png", True), ("a.jpg", False)):
+        path = tmp_path / name
+        content = bytearray(photograph(path))
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+        assert bool(faults([str(path)])) == found
+
+
+def test_whatever_a_decoder_raises_is_one_sentence(tmp_path, monkeypatch):
+    def fail(self):
+        raise RuntimeError("Failed to decode\nframe 0")  # as the one for AVIF does
+
+    photograph(tmp_path / "a.png")
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", fail)
+    with pytest.raises(UserError, match=r"a.png can't be read \(Failed to decode frame 0\); unpack or fetch it again"):
+        open_picture(tmp_path / "a.png")

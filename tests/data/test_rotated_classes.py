@@ -5,14 +5,23 @@ import torch
 from torchvision.transforms import v2
 
 from metric_lightning.data import ArrayDataset, ClassSplit, Draw, MetricDataModule, RotatedClasses, SampleSplit
+from metric_lightning.data.rotated_classes import turns_of
+from metric_lightning.data.stroke_dataset import StrokeDataset
+from metric_lightning.data.two_view_dataset import TwoViewDataset
 from metric_lightning.errors import UserError
 
 LABELS = torch.tensor([0, 1, 1, 2, 0])
 
 
 class Squares(MetricDataModule):
-    def __init__(self, split, rotated_classes):
-        super().__init__(list("abcdefghij"), (1, 3, 3), split=split, rotated_classes=rotated_classes)
+    def __init__(self, split, rotated_classes, mirrored_classes=False):
+        super().__init__(
+            list("abcdefghij"),
+            (1, 3, 3),
+            split=split,
+            rotated_classes=rotated_classes,
+            mirrored_classes=mirrored_classes,
+        )
 
     def load(self):
         images = torch.arange(200).byte()[:, None, None, None].expand(-1, 1, 3, 3)
@@ -38,6 +47,31 @@ def test_every_image_is_there_in_each_direction(images):
         single, single_label = turned[index]
         assert torch.equal(single, image) and single_label == label
     assert turned.__getitems__([]).labels.tolist() == []
+
+
+def test_mirrored_images_come_behind_in_each_direction(images):
+    turned = RotatedClasses(ArrayDataset(images, LABELS, ["a", "b", "c"], std=1 / 255), turns_of(True, True))
+    assert len(turned) == 40 and turned.class_names[12:16] == [
+        "a mirrored", "b mirrored", "c mirrored", "a mirrored turned 90"
+    ]  # fmt: skip
+    for index in (0, 21, 34, 39):
+        turn, place = divmod(index, 5)
+        expected = images[place].float().flip(2) if turn >= 4 else images[place].float()
+        for _ in range(turn % 4):
+            expected = expected.transpose(1, 2).flip(1)
+        assert torch.equal(turned[index][0], expected) and turned[index][1] == LABELS[place] + 3 * turn
+    assert len({image.numpy().tobytes() for image in turned.__getitems__(list(range(40))).inputs}) == 40
+
+
+def test_strokes_are_mirrored_as_their_picture_is():
+    drawing = [torch.tensor([[10.0, 20.0], [80.0, 25.0]]), torch.tensor([[30.0, 90.0], [60.0, 60.0]])]
+    other = [torch.stack([105 - stroke[:, 0], stroke[:, 1]], 1) for stroke in drawing]
+    view = StrokeDataset([drawing], [0], ["a"])
+    expected = StrokeDataset([other], [0], ["a"])[0][0]
+    two = RotatedClasses(TwoViewDataset(view, view), turns_of(False, True))
+    for found in two.__getitems__([1]).inputs:
+        torch.testing.assert_close(found.steps[0], expected)
+    assert torch.equal(two.__getitems__([0]).inputs.first.steps[0], view[0][0])
 
 
 def test_augmentation_comes_before_the_turn_and_is_seeded_by_place(images):
@@ -66,6 +100,18 @@ def test_only_the_training_part_of_a_module_has_more_classes(split):
     assert names[3 * size :] == [f"{name} turned 270" for name in names[:size]]
 
 
+@pytest.mark.parametrize(("rotated", "copies"), [(False, 2), (True, 8)])
+def test_a_module_with_mirrored_classes(rotated, copies):
+    plain, data = Squares(SampleSplit(), False), Squares(SampleSplit(), rotated, mirrored_classes=True)
+    for module in (plain, data):
+        module.setup()
+    assert data.num_classes == copies * plain.num_classes and len(data.train_set) == copies * len(plain.train_set)
+    assert len(data.val_set) == len(plain.val_set) and data.class_names[-10] == data.class_names[0] + (
+        " mirrored turned 270" if rotated else " mirrored"
+    )
+
+
 def test_images_that_are_not_square_are_refused():
+    RotatedClasses(ArrayDataset(torch.zeros(2, 1, 2, 3).byte(), [0, 1]), turns_of(False, True))  # these can be mirrored
     with pytest.raises(UserError, match=r"square images, but these have the shape \(1, 2, 3\)"):
         RotatedClasses(ArrayDataset(torch.zeros(2, 1, 2, 3).byte(), [0, 1]))

@@ -74,7 +74,16 @@ def test_a_large_colour_picture_is_prepared_as_the_evaluation_data_are(embedder:
 @pytest.mark.parametrize(
     ("picture", "words"),
     [
-        (3.5, "not iterable"),
+        (3.5, "a picture is a path, a PIL image, or 8-bit pixels, not float"),
+        (None, "a picture is a path, a PIL image, or 8-bit pixels, not NoneType"),
+        (b"a.png", "a picture is a path, a PIL image, or 8-bit pixels, not bytes"),
+        (".", "picture . is a folder; name the pictures in it"),
+        (np.zeros((0, 4), dtype=np.uint8), r"a picture has no pixel \(4x0\)"),
+        (torch.zeros(3, 4, 0, dtype=torch.uint8), r"a picture has no pixel \(0x4\)"),
+        (Image.new("RGB", (0, 4)), r"a picture has no pixel \(0x4\)"),
+        (Image.new("L", (1, 300)), "has 1x300 pixels, and is more than 200 times as long as wide"),
+        (Image.new("F", (4, 4)), "a picture holds floating-point numbers"),
+        ([np.zeros((4, 4), dtype=np.uint8), None], "picture number 1: a picture is a path.* not NoneType"),
         ([3.5], "a picture is a path, a PIL image, or 8-bit pixels, not float"),
         (np.zeros((4, 4), dtype=np.float32), "an array must be"),
         (np.zeros((4, 4, 2), dtype=np.uint8), "an array must be"),
@@ -88,8 +97,27 @@ def test_a_large_colour_picture_is_prepared_as_the_evaluation_data_are(embedder:
     ],
 )
 def test_what_is_no_picture(embedder: Embedder, here, picture, words):
-    with pytest.raises((UserError, TypeError), match=words):
+    with pytest.raises(UserError, match=words):
         embedder.embed(picture)
+
+
+def test_no_picture_at_all(embedder: Embedder, run: Run):
+    for nothing in ([], (), iter([]), np.zeros((0, 4, 4, 3), dtype=np.uint8)):
+        assert embedder.embed(nothing).shape == (0, 4)
+    index = embedder.index(run.photos)
+    assert embedder.search([], index, k=2) == []
+    with pytest.raises(UserError, match="an index is of picture files: give a folder, a table or paths, got none"):
+        embedder.index([])
+    with pytest.raises(UserError, match="give a folder, a table or paths, got NoneType"):
+        embedder.index(None)
+
+
+def test_an_image_whose_file_is_cut_short(embedder: Embedder, here):
+    picture = digit(3, side=64)
+    picture.save("cut.png")
+    (here / "cut.png").write_bytes((here / "cut.png").read_bytes()[:-40])
+    with pytest.raises(UserError, match="a picture can't be read"):
+        embedder.embed(Image.open("cut.png"))
 
 
 def test_a_module_built_in_python_is_loaded_by_its_own_class(here):

@@ -1,6 +1,7 @@
 """An exported model is PyTorch's to five digits, whatever the batch; one that isn't is refused."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,13 @@ from torch import Tensor, nn
 from metric_lightning.cli import main
 from metric_lightning.data import Preprocessing
 from metric_lightning.deployment.export import export_model
+from metric_lightning.deployment.model_card import model_card
 from metric_lightning.deployment.trained_model import TrainedModel, load_model
 from metric_lightning.errors import UserError
 from metric_lightning.losses import TripletMarginLoss
 from metric_lightning.modules import EmbeddingModule
 from metric_lightning.modules.shipping_record import KEY
-from metric_lightning.networks import EmbeddingNet, TorchvisionBackbone
+from metric_lightning.networks import AveragedViews, Conv4, EmbeddingNet, TorchvisionBackbone
 from tests.deployment.conftest import Run
 
 RECORD = {KEY: {"module": "", "data": None, "figures": {}, "epoch": 0, "step": 0}}
@@ -29,16 +31,18 @@ def untrained(network: nn.Module, preprocessing: Preprocessing) -> TrainedModel:
 
 
 @pytest.mark.parametrize("invert", [False, True])
-@pytest.mark.parametrize("network", ["EmbeddingNet", "ResNet-18"])
+@pytest.mark.parametrize("network", ["EmbeddingNet", "ResNet-18", "AveragedViews"])
 def test_parity_at_1_and_7_pictures(here, network: str, invert: bool):
+    if network != "EmbeddingNet" and invert:
+        pytest.skip("inversion has nothing to do with the network")
     if network == "ResNet-18":
-        if invert:
-            pytest.skip("inversion has nothing to do with the network")
         prepare = Preprocessing(3, (64, 64), 72, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
         model = untrained(TorchvisionBackbone("resnet18", embedding_dim=32), prepare)
     else:
         prepare = Preprocessing(1, (28, 28), None, (0.13,), (0.31,), invert=invert)
-        model = untrained(EmbeddingNet(8), prepare)
+        plain = EmbeddingNet(8)
+        views = AveragedViews(Conv4(8, 4, normalize=True), rotations=[-8, 0, 8], scales=[0.9, 1])
+        model = untrained(plain if network == "EmbeddingNet" else views, prepare)
     exported = export_model(model, Path("out"))
     session = onnxruntime.InferenceSession("out/model.onnx")
     program = torch.export.load("out/model.pt2").module()
@@ -77,6 +81,34 @@ def test_the_card_says_what_is_known(run: Run, here):
     assert Preprocessing.from_dict(description["preprocessing"]) == model.preprocessing
     assert description["calibration"]["init_args"]["threshold"] == threshold
     assert description["class_names"] == model.class_names
+
+
+def test_the_card_quotes_figures_of_the_very_weights_alone(run: Run, here):
+    shutil.copytree(Path(run.checkpoint).parents[1], "run")
+    last = Path("run/checkpoints/last.ckpt")
+    (other,) = (path for path in last.parent.iterdir() if path != last)
+    main(["test", "--ckpt_path", str(other)])
+    measured = json.loads(Path("run/test.json").read_text())
+    assert f"| `test/map_at_r` | {measured['test/map_at_r']:.4f} | `test.json` of its run |" in card_of(other)
+    card = card_of(last)
+    assert "test.json" not in card and "`metric-lightning test --ckpt_path run/checkpoints/last.ckpt`" in card
+    # As an earlier version wrote them: nobody knows of which weights.
+    del measured["measured_with"]
+    Path("run/test.json").write_text(json.dumps(measured))
+    Path("run/metrics.json").write_text('{"test": {"map_at_r": 0.5}}')
+    assert "of its run |" not in card_of(last) + card_of(other)
+
+
+def card_of(checkpoint: Path) -> str:
+    description = {
+        "input": {"name": "pixels", "shape": []},
+        "output": {"shape": ["batch", 4]},
+        "steps": [],
+        "distance": "euclidean",
+        "calibration": None,
+        "model": "",
+    }
+    return model_card(load_model(checkpoint), description, {})
 
 
 def test_a_model_that_differs_is_refused_and_nothing_written(run: Run, here, refusal):

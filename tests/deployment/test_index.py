@@ -10,7 +10,10 @@ import torch
 
 from metric_lightning import Embedder
 from metric_lightning.cli import main
+from metric_lightning.data import ImageFolder
 from metric_lightning.deployment import ImageIndex, VectorIndex
+from metric_lightning.deployment.build_index import require_buildable
+from metric_lightning.deployment.picture_table import PictureTable
 from metric_lightning.deployment.recall import recall_against_exact
 from metric_lightning.errors import UserError
 from tests.data.digit_pictures import digit, write_digits
@@ -34,7 +37,7 @@ def test_nearest_rows_and_distances(kind, distance, tmp_path, monkeypatch):
     generator = np.random.default_rng(0)
     rows = generator.standard_normal((250, 6)).astype(np.float32)
     queries = np.concatenate([rows[:2], generator.standard_normal((3, 6)).astype(np.float32)])
-    index = VectorIndex.build(rows, kind, distance, effort=250)
+    index = VectorIndex.build(rows, kind, distance, effort=None if kind == "flat" else 250)
     index.write(tmp_path / "x")
     for made in (index, VectorIndex.read(tmp_path / "x", kind, distance)):
         distances, positions = made.search(queries, 7)
@@ -74,7 +77,9 @@ def test_what_vectors_refuse():
     with pytest.raises(ValueError, match="kind='tree' must be one of flat, ivf, hnsw"):
         VectorIndex.build(rows, "tree")
     with pytest.raises(ValueError, match="effort=0"):
-        VectorIndex.build(rows, effort=0)
+        VectorIndex.build(rows, "ivf", effort=0)
+    with pytest.raises(ValueError, match="effort=8 is for ivf and hnsw; flat compares with all"):
+        VectorIndex.build(rows, effort=8)
     for k in (0, 4):
         with pytest.raises(UserError, match=f"k={k} must be between 1 and 3"):
             VectorIndex.build(rows).search(rows, k)
@@ -112,6 +117,70 @@ def test_a_table_of_pictures(run: Run, here):
     assert table.labels == ["zero", "zero", "one", "one"] and table.paths == [str(path) for path in paths]
 
 
+def test_a_table_is_read_as_for_training(run: Run, here, refusal):
+    paths = [str(path.relative_to(here)) for path in write_digits(here / "digits", each=2, classes=2)]
+    (here / "digits/again").symlink_to("zero")
+    for name, rows, words in (
+        ("ragged.csv", [f"{paths[0]},a", f"{paths[1]},a,b"], "row 3 of ragged.csv has 3 columns"),
+        (
+            "twice.csv",
+            [f"{paths[0]},a", f"./{paths[0]},b"],
+            "twice, once as digits/zero/0000.png (rows 2 and 3) as a and",
+        ),
+        ("link.csv", [f"{paths[0]},a", "digits/again/0000.png,a"], "names digits/again/0000.png twice"),
+        ("nameless.csv", [f"{paths[0]},a", " ,b"], "has no path in 1 rows (3)"),
+    ):
+        Path(name).write_text("\n".join(["path,label", *rows]))
+        assert words in refusal("index", "--ckpt_path", run.checkpoint, "--images", name, "--output", "i")
+    Path("good.tsv").write_text("\n".join(["label\tpath", f"a\t{paths[0]}", f"\t {paths[1]}"]))
+    table = PictureTable.of("good.tsv")
+    assert table.names == paths[:2] and table.labels == ["a", ""]
+
+
+def test_a_folder_has_the_classes_that_training_has(here):
+    for part in ("train", "test"):
+        write_digits(here / "photos" / part, each=2, classes=2)
+    write_digits(here / "elsewhere", each=2, classes=1, names=["else"])
+    Path("photos/test/linked").symlink_to("../../elsewhere/else")
+    Path("photos/train/round").symlink_to("../..")
+    Path("photos/train/zero/round").symlink_to("../../../photos")
+    digit(0).save("photos/loose.png")
+    listing = ImageFolder("photos").listing
+    trained = {path: listing.class_names[label] for path, label in zip(listing.paths, listing.labels, strict=True)}
+    table = PictureTable.of("photos")
+    indexed = {f"photos/{name}": label for name, label in zip(table.names, table.labels, strict=True)}
+    assert len(trained) == 10 and "linked" in trained.values()
+    assert indexed == trained | {"photos/loose.png": ""} and len(table.names) == 11
+
+
+def test_arguments_are_checked_before_any_file_is_read(run: Run, here, refusal):
+    """Neither checkpoint nor pictures are there."""
+
+    def said(*more):
+        return refusal("index", "--ckpt_path", "no.ckpt", "--images", "nowhere", "--output", "a/i", *more)
+
+    assert "effort=0 must be at least 1" in said("--kind", "ivf", "--effort", "0")
+    assert "effort=8 is for ivf and hnsw" in said("--effort", "8")
+    assert "batch_size=0 must be at least 1" in said("--batch_size", "0")
+    assert "num_workers=-1" in said("--num_workers", "-1")
+    assert "kind" in said("--kind", "tree")
+    for device in ("foo", "cuda:99", ""):
+        words = f"device {device!r} is none that PyTorch can use here; take one of cpu"
+        assert words in said("--device", device)
+        assert words in refusal("search", "--index", "nowhere", "--query", "a.png", "--device", device)
+    Path("a").write_text("")
+    assert "a/i can't be written (Not a directory)" in said()
+    Path("a").unlink()
+    for images, words in (("", "the name of a folder of pictures is empty"), ("nowhere", "there is no folder nowhere")):
+        assert words in refusal("index", "--ckpt_path", "no.ckpt", "--images", images)
+    Path("a").write_text("")
+    assert [path.name for path in here.iterdir()] == ["a"]
+    with pytest.raises(ValueError, match='on_error must be "stop" or "skip", got \'ignore\''):
+        require_buildable(here / "i", "flat", None, "ignore", 1, 0)
+    with pytest.raises(UserError, match="device 'gpu' is none"):
+        Embedder.load("no.ckpt", device="gpu")
+
+
 def test_bad_pictures_are_named_at_once_or_left_out(run: Run, here, refusal, capsys):
     write_digits(here / "digits", each=3, classes=2)
     whole = next((here / "digits/one").iterdir())
@@ -140,7 +209,7 @@ def test_what_index_refuses(run: Run, here, refusal, without):
     Path("table.csv").write_text("file\na.png\n")
     assert "table.csv has no column 'path'" in said("table.csv")
     Path("table.csv").write_text("path\n")
-    assert "table.csv lists no picture" in said("table.csv")
+    assert "table.csv has no row" in said("table.csv")
     digit(0).save("photos/a.png")
     Path("file").write_text("")
     assert "file/i can't be written" in said("photos", "file/i")
@@ -195,6 +264,7 @@ def test_a_checkpoint_that_is_gone_is_asked_for(index, run: Run, refusal):
         ("index.json", "{", "can't be read"),
         ("index.json", '{"format": 9}', "is an index of format 9, not 1"),
         ("table.csv", "path,label\na,b\n", "has 80 vectors but 1 rows"),
+        ("table.csv", "path\na\n", "has no column 'label'; it has path: build the index again"),
     ],
 )
 def test_a_damaged_index(index, file, content, words):
@@ -203,9 +273,39 @@ def test_a_damaged_index(index, file, content, words):
         ImageIndex.load(index)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ([], "index.json holds no JSON object of facts; build the index again"),
+        ({"distance": None}, "index.json doesn't say its distance; build"),
+        ({"checkpoint": 3}, "says checkpoint: 3, which is not a text"),
+        ({"pictures": "3"}, 'says pictures: "3", which is not a whole number'),
+        ({"kind": "tree"}, "says kind: 'tree', which is none of flat, ivf, hnsw"),
+        ({"kind": "ivf"}, "vectors.faiss is not of the kind 'ivf' but a IndexFlat"),
+        ({"pictures": 9}, "says pictures: 9, but vectors.faiss has 3: files of two indices were mixed"),
+        ({"dimension": 9}, "says dimension: 9, but vectors.faiss has 2"),
+    ],
+)
+def test_facts_that_can_not_be_of_this_index(here, change, words):
+    table = PictureTable("/", ["a", "b", "c"], ["", "", ""])
+    ImageIndex(VectorIndex.build(np.eye(3, 2, dtype=np.float32)), table, "model").save("index")
+    path = Path("index/index.json")
+    facts = json.loads(path.read_text())
+    changed = {name: value for name, value in (facts | dict(change)).items() if value is not None}
+    path.write_text(json.dumps(changed if change else change))
+    with pytest.raises(UserError, match=words):
+        ImageIndex.load("index")
+
+
+def test_a_table_without_labels_is_no_index(here):
+    Path("table.csv").write_text("path\na\n")
+    with pytest.raises(UserError, match="table.csv has no column 'label'"):
+        PictureTable.read(Path("table.csv"), "/")
+
+
 def test_an_index_is_replaced_whole_and_bytes_of_names_are_kept(run: Run, here):
     Path("photos").mkdir()
-    strange = b"photos/\xff\n.png".decode(errors="surrogateescape")
+    strange = b"photos/\xff\r\n\r.png".decode(errors="surrogateescape")
     digit(4).save("a.png")
     shutil.copy("a.png", strange)
     for _ in range(2):

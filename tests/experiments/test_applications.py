@@ -4,8 +4,10 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import torch
 from lightning.pytorch import Trainer
 
+from metric_lightning.errors import UserError
 from metric_lightning.modules import EmbeddingModule, MetricModule
 from metric_lightning.networks import Conv4
 from tests.experiments.replica import write_replica
@@ -58,7 +60,27 @@ def test_cosegmentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     net = CosegmentationNet(SmallEncoder(4), decoder_channels=8)
     checkpoint = saved(CosegmentationModule(net, input_shape=(2, 3, 32, 32)), tmp_path / "net.ckpt")
     text = main(["--root", str(tmp_path), "--without", checkpoint, checkpoint, "--pairs", "4", "--shown", "2"])
-    names = [line.split("|")[1].strip() for line in text.splitlines()[2:]]
+    names = [line.split("|")[1].strip() for line in text.splitlines()[2::2]]
     assert names == ["everything", "nothing", "without"]
-    assert "| nothing | 0.000 |" in text and text.splitlines()[-1].count("±") == 4
+    assert "| nothing | unseen | 0.000 | 0.000 |" in text and text.splitlines()[-1].count("±") == 4
+    both = main(["--root", str(tmp_path), "--without", checkpoint, "--correlation", checkpoint, "--pairs", "4"])
+    assert both.splitlines()[-1] == "| difference, by seed | unseen" + 4 * " | 0.000" + " |"
+    with pytest.raises(UserError, match="as many checkpoints"):
+        main(["--root", str(tmp_path), "--without", checkpoint, "--correlation", checkpoint, checkpoint])
     assert (tmp_path / "lightning_logs/cosegmentation/pairs.png").is_file()
+
+
+def test_shared_objects_are_told_apart_by_their_mean_probability() -> None:
+    from experiments.cosegment import judge, told_apart
+    from metric_lightning.applications.cosegmentation.pairs import MaskedPairs
+
+    kinds = torch.tensor([[[[0, 1, 1, 2]], [[3, 3, 1, 0]]], [[[2, 4, 0, 0]], [[2, 2, 0, 0]]]])
+    shared = torch.tensor([1, 2])[:, None, None, None]
+    pairs = MaskedPairs(torch.zeros(2, 2, 3, 1, 4), kinds == shared, kinds)
+    # Won by a mean of two pixels; lost; a tie; and a picture that shows nothing else.
+    logits = torch.tensor([[[[9.0, 3.0, -1.0, 0.0]], [[0.0, 2.0, -1.0, 9.0]]], [[[1.0, 1.0, 9.0, 9.0]], [[-9.0] * 4]]])
+    assert told_apart(logits, pairs) == pytest.approx((1 + 0 + 0.5) / 3)
+    # Of logits shifted from 0, the threshold finds the masks again, and nothing else does.
+    shifted = torch.where(pairs.masks, 2.0, 1.0)
+    seen, unseen = judge(shifted, shifted, pairs, pairs)
+    assert seen == unseen and seen.jaccard < 0.5 and seen.jaccard_at_threshold == 1

@@ -56,6 +56,24 @@ def test_every_figure_gets_its_ends(distance):
         assert figures[f"{name}_low"] <= figures[name] <= figures[f"{name}_high"]
 
 
+def test_intervals_are_of_the_distance_that_is_judged_by():
+    """A zero vector is at cosine distance 1 of all, not at the Euclidean distance of unit rows."""
+    found = EmbeddedSet(
+        torch.tensor([[1.0, 0.1], [1.0, 0.0], [0.0, 0.0], [-1.0, 0.3], [-1.0, 0.0], [0.0, 1.0]]),
+        torch.arange(6) // 2,
+        torch.arange(6),
+    )
+    metric = VerificationMetrics(replicates=20, distance="cosine", bins=None)
+    first, second = torch.triu_indices(6, 6, 1)
+    pairs = JudgedPairs(
+        metric.distances(found.embeddings[first], found.embeddings[second]), found.labels[first], found.labels[second]
+    )
+    expected = class_intervals(pairs, metric._judged_by(), 20)
+    figures = metric.evaluate(found)
+    for name, ends in expected.items():
+        assert (figures[f"{name}_low"], figures[f"{name}_high"]) == (ends.low, ends.high)
+
+
 @pytest.mark.parametrize("arguments", [{"replicates": 1}, {"replicates": -2}, {"replicates": 5, "pairs_file": "p.txt"}])
 def test_bad_replicates_are_named(arguments):
     with pytest.raises(ValueError, match="must be 0 or at least 2, and 0 with a pairs_file"):

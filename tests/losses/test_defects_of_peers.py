@@ -1,12 +1,8 @@
 """What other libraries' losses and miners were seen to do wrong, each shown not to happen here, smallest case each."""
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from metric_lightning import losses, miners
 from metric_lightning.distances import CosineDistance, Distance
@@ -15,6 +11,7 @@ from metric_lightning.losses import MetricLoss
 from metric_lightning.types import Pairs
 from tests.distributed.matrix import STEPS, run, run_all, settings
 from tests.distributed.ranks import on_ranks
+from tests.losses.largest import Largest
 
 LABELS = torch.tensor([0, 0, 1, 1])
 
@@ -24,21 +21,6 @@ def value_and_gradient(loss: MetricLoss, rows: Tensor, labels: Tensor) -> tuple[
     value = loss(x, labels)
     (gradient,) = torch.autograd.grad(value, x)
     return value, gradient
-
-
-class Largest(TorchDispatchMode):
-    """Elements of the largest tensor that any operation gave."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.elements = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = function(*args, **(kwargs or {}))
-        made = [item for item in tree_leaves(result) if torch.is_tensor(item)]
-        sizes = [item.untyped_storage().nbytes() // item.itemsize for item in made]
-        self.elements = max([self.elements, *sizes])
-        return result
 
 
 # pytorch-metric-learning

@@ -7,7 +7,7 @@ import torch
 
 from metric_lightning.losses import (
     ContrastiveLoss,
-    DynamicSoftMargin,
+    DynamicSoftMarginLoss,
     ProxyAnchorLoss,
     SoftmaxLoss,
     TripletMarginLoss,
@@ -42,7 +42,7 @@ def test_vicreg_finds_the_pairs_of_labels():
 
 
 def test_the_histogram_follows_the_batches():
-    loss = DynamicSoftMargin(bins=16, momentum=0.1).double()
+    loss = DynamicSoftMarginLoss(bins=16, momentum=0.1).double()
     expected = None
     for step in range(4):
         x, labels = torch.randn(12, 4, dtype=torch.float64), torch.arange(12) % 3
@@ -60,7 +60,7 @@ def test_the_histogram_follows_the_batches():
 
 
 def test_the_histogram_stays_in_evaluation_and_is_restored():
-    loss = DynamicSoftMargin(bins=16, momentum=0.5)
+    loss = DynamicSoftMarginLoss(bins=16, momentum=0.5)
     batch = (torch.randn(12, 4), torch.arange(12) % 3)
     loss(*batch)
     before = loss.histogram.clone()
@@ -68,14 +68,14 @@ def test_the_histogram_stays_in_evaluation_and_is_restored():
     loss(torch.randn(12, 4), torch.arange(12) % 3)
     assert torch.equal(loss.histogram, before)
     loss.train()
-    other = DynamicSoftMargin(bins=16, momentum=0.5)
+    other = DynamicSoftMarginLoss(bins=16, momentum=0.5)
     other.load_state_dict(loss.state_dict())
     assert torch.equal(other(*batch), loss(*batch)) and torch.equal(other.histogram, loss.histogram)
 
 
 @pytest.mark.parametrize("kind", ["all", "hard", "semi-hard"])
 def test_triplets_of_a_band_count_though_they_are_not_listed(kind: str):
-    loss = DynamicSoftMargin(bins=16, miner=TripletMargin(margin=0.3, kind=kind)).double()
+    loss = DynamicSoftMarginLoss(bins=16, miner=TripletMargin(margin=0.3, kind=kind)).double()
     x, labels = torch.randn(9, 3, dtype=torch.float64), torch.tensor([0, 0, 0, 1, 1, 1, 1, 2, 2])
     rows = x / x.norm(dim=1, keepdim=True)
     d = torch.cdist(rows, rows).tolist()

@@ -249,7 +249,7 @@ def test_pairs_of_files_as_lfw_lists_them(tmp_path):
     embeddings = torch.randn(6, 3)
     samples = EmbeddedSet(embeddings[shuffled], torch.arange(6)[shuffled] // 2, shuffled)
     metric = VerificationMetrics(pairs_file=str(file))
-    metric.take_paths(paths.__getitem__)
+    metric.take_part("test", paths.__getitem__)
     figures = metric.evaluate(samples)
     d = (embeddings[[0, 0, 5, 2]] - embeddings[[1, 3, 4, 4]]).norm(dim=1)
     same = torch.tensor([True, False, True, False])
@@ -258,20 +258,38 @@ def test_pairs_of_files_as_lfw_lists_them(tmp_path):
     assert figures["fold_accuracy"] == pytest.approx(fold_accuracy(d, same, metric.pairs.folds).mean)
 
     # The validation part holds other people: the threshold is that of all its pairs, and the list has no figures.
-    metric.take_paths(lambda index: f"others/Dee/Dee_{index:04d}.jpg")
+    metric.take_part("val", lambda index: f"others/Dee/Dee_{index:04d}.jpg")
     metric.fit(samples)
     expected = VerificationMetrics()
     expected.fit(samples)
     assert metric.calibration.threshold == expected.calibration.threshold
-    with pytest.warns(UserWarning, match="Ada/Ada_0001.jpg is the first"):
-        assert all(math.isnan(value) for value in metric.evaluate(samples).values())
+    assert metric.evaluate(samples) == {}
 
-    metric.take_paths(lambda index: paths[0] if index == 1 else paths[index])
+    metric.take_part("test", lambda index: paths[0] if index == 1 else paths[index])
     with pytest.raises(ValueError, match="Ada/Ada_0001.jpg is the end of 2 paths"):
         metric.evaluate(samples)
-    metric.take_paths(lambda index: paths[index] if index else "lfw/Ada/other.jpg")
+    metric.take_part("test", lambda index: paths[index] if index else "lfw/Ada/other.jpg")
     with pytest.raises(ValueError, match="1 samples that aren't in the set, Ada/Ada_0001.jpg first"):
         metric.evaluate(samples)
+
+
+def test_a_list_by_index_is_of_one_part(tmp_path):
+    file = tmp_path / "pairs.txt"
+    file.write_text("0 1 1\n0 2 0\n")
+    samples = EmbeddedSet(torch.randn(9, 3), torch.arange(9) // 3, torch.arange(9))
+    listed, everything = VerificationMetrics(pairs_file=str(file), pairs_part="val"), VerificationMetrics()
+    listed.take_part("test")
+    assert listed.evaluate(samples) == {}
+    listed.fit(samples)
+    everything.fit(samples)
+    assert listed.calibration.threshold == everything.calibration.threshold
+    listed.take_part("val")
+    d = (samples.embeddings[0] - samples.embeddings[1:3]).norm(dim=1)
+    assert listed.evaluate(samples)["roc_auc"] == float(d[0] < d[1])
+    listed.fit(samples)
+    assert listed.calibration.threshold != everything.calibration.threshold
+    with pytest.raises(ValueError, match="pairs_part='train' must be 'val' or 'test'"):
+        VerificationMetrics(pairs_file=str(file), pairs_part="train")
 
 
 def test_distances_of_pairs():

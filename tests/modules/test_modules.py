@@ -4,7 +4,7 @@ import functools
 
 import pytest
 import torch
-from lightning.pytorch import Trainer, seed_everything
+from lightning.pytorch import Callback, Trainer, seed_everything
 from torch import nn
 
 from metric_lightning.data import BalancedBatches, Digits, PairBatches, PlainBatches, TripletBatches
@@ -168,8 +168,11 @@ def test_metrics_are_chosen_and_evaluated_on_one_pass_of_embeddings(tmp_path):
     trainer = quick_trainer(tmp_path)
     (figures,) = trainer.test(module, datamodule=data, verbose=False)
     assert "test/recall_at_4" in figures and "test/knn_accuracy" not in figures
-    assert Counting.calls == len(data.test_set) + len(data.train_eval_set)
+    assert Counting.calls == len(data.test_set)  # neither metric looks at a gallery
     assert len(module.evaluated["test"].labels) == len(data.test_set)
+    module.metrics.append(RetrievalMetrics(search="gallery"))
+    trainer.test(module, datamodule=data, verbose=False)
+    assert Counting.calls == 2 * len(data.test_set) + len(data.train_eval_set)
 
 
 def test_embedding_leaves_the_training_mode_as_it_was(tmp_path):
@@ -229,3 +232,23 @@ def test_embedding_net_is_sized_by_the_data(tmp_path):
     quick_trainer(tmp_path, limit_train_batches=2, epochs=1).fit(module, datamodule=data)
     assert module.network.built_for == (1, 8, 8)
     assert module.hparams["input_shape"] == [1, 8, 8]
+
+
+def test_a_checkpoint_keeps_validation_figures_of_its_own_weights_alone(tmp_path):
+    class Saves(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            if trainer.current_epoch == 1 and batch_idx == 0:
+                trainer.save_checkpoint(tmp_path / "between.ckpt")
+
+        def on_validation_end(self, trainer, pl_module):
+            trainer.save_checkpoint(tmp_path / "validated.ckpt")
+
+    data = Digits(batches=BalancedBatches(n_classes=10, n_samples=8))
+    trainer = quick_trainer(tmp_path, 2, limit_train_batches=2, num_sanity_val_steps=0, callbacks=[Saves()])
+    trainer.fit(EmbeddingModule(SmallNet(), TripletMarginLoss()), datamodule=data)
+    kept = {
+        name: torch.load(tmp_path / f"{name}.ckpt", weights_only=True)["metric_lightning_shipping"]["figures"]
+        for name in ("between", "validated")
+    }
+    assert "val/map_at_r" in kept["validated"]
+    assert not [name for name in kept["between"] if name.startswith("val/")]

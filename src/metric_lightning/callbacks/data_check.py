@@ -9,8 +9,7 @@ from torch import Tensor
 from metric_lightning.callbacks.messages import note, warn
 from metric_lightning.callbacks.samples import PART_TITLES, Part, dataset_of, inputs_of
 from metric_lightning.data.dataset import LabelledDataset
-
-_NAMED = 3  # examples in a sentence
+from metric_lightning.data.listing import some
 
 
 class DataCheck(Callback):
@@ -79,7 +78,7 @@ def single_sample_classes(labels: Tensor, class_names: list[str]) -> str | None:
     if not single:
         return None
     return (
-        f"{len(single)} training {_plural('class', single)} ({_some(single)}) {_have(single)} one sample and so no "
+        f"{len(single)} training {_plural('class', single)} ({some(single)}) {_have(single)} one sample and so no "
         "positive pair: add samples, leave such classes out, or augment and let the batches repeat them."
     )
 
@@ -89,7 +88,7 @@ def leakage(training: dict[bytes, int], held_out: dict[bytes, int], part: Part) 
     shared = [(index, training[digest]) for digest, index in held_out.items() if digest in training]
     if not shared:
         return None
-    pairs = _some([f"{index} = {other}" for index, other in sorted(shared)])
+    pairs = some([f"{index} = {other}" for index, other in sorted(shared)])
     return (
         f"{len(shared)} inputs of the {PART_TITLES[part]} are in the training set too (index there = index in "
         f"training: {pairs}), so its figures measure memory: take duplicates out before the split."
@@ -111,11 +110,6 @@ def digests(dataset: LabelledDataset) -> dict[bytes, int]:
         for index, value in zip(batch.indices.tolist(), batch.inputs.cpu().contiguous(), strict=True):
             found.setdefault(hashlib.blake2b(value.numpy().tobytes(), digest_size=16).digest(), index)
     return found
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _plural(noun: str, names: list[str]) -> str:

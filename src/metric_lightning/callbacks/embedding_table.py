@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metric_lightning.callbacks.files import written_beside
+from metric_lightning.data.listing import some
 from metric_lightning.errors import UserError
 from metric_lightning.extras import require
+from metric_lightning.printable import is_text, printable
 
 _ROWS = 65_536  # written at once
 
@@ -35,18 +37,43 @@ class EmbeddingTable(NamedTuple):
     class_names: Sequence[str]
 
 
-def writer_of(path: Path) -> Callable[[Path, EmbeddingTable], None]:
-    """Return what writes a table to such a file, by its suffix.
+class Writer(NamedTuple):
+    """How a kind of file is written.
+
+    Attributes:
+        write: writes a table.
+        any_names: whether paths may have bytes that are no UTF-8.
+    """
+
+    write: Callable[[Path, EmbeddingTable], None]
+    any_names: bool
+
+    def require_names(self, paths: Sequence[str]) -> None:
+        """Refuse files whose names this kind of file can't hold.
+
+        Raises:
+            UserError: there are such.
+        """
+        strange = [] if self.any_names else [path for path in paths if not is_text(path)]
+        if strange:
+            raise UserError(
+                f"names of files that are no UTF-8, which Parquet can't hold: {len(strange)} ({some(strange)}); rename "
+                "them (convmv -f latin1 -t utf8 does), or give an .npz file as --output"
+            )
+
+
+def writer_of(path: Path) -> Writer:
+    """Return what writes such a file, by its suffix.
 
     Raises:
         UserError: another suffix than .npz and .parquet, or Parquet without pyarrow.
     """
     if path.suffix == ".parquet":
         require("pyarrow", "parquet", "a Parquet file")
-        return write_parquet
+        return Writer(write_parquet, any_names=False)
     if path.suffix == ".npz":
-        return write_npz
-    raise UserError(f"{path} must end in .npz or .parquet, which say how embeddings are written")
+        return Writer(write_npz, any_names=True)
+    raise UserError(f"{printable(path)} must end in .npz or .parquet, which say how embeddings are written")
 
 
 def write_npz(path: Path, table: EmbeddingTable) -> None:

@@ -13,6 +13,7 @@ from metric_lightning.callbacks.files import require_writable
 from metric_lightning.errors import UserError
 from metric_lightning.metrics import EmbeddedSet
 from metric_lightning.modules.collect import on_first_rank
+from metric_lightning.printable import printable
 
 
 class EmbeddingWriter(Callback):
@@ -24,19 +25,22 @@ class EmbeddingWriter(Callback):
         path: file to write, .npz or .parquet; see `embedding_table`.
 
     Raises:
-        UserError: another suffix, or a file that can't be written (before anything is embedded); no samples.
+        UserError: another suffix, or a file that can't be written or can't hold the names of the pictures (before
+            anything is embedded); no samples.
     """
 
     def __init__(self, path: Path):
         self.path = path
-        self._write = writer_of(path)
+        self._writer = writer_of(path)
         self._batches: list[EmbeddedSet] = []
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Look whether the file can be written."""
+        """Look whether the file can be written, and hold the names."""
         self._batches = []
         if trainer.is_global_zero:
             require_writable(self.path)
+            dataset = _dataset(trainer)
+            self._writer.require_names([dataset.path_of(index) for index in range(len(dataset))])
 
     def on_predict_batch_end(
         self,
@@ -52,8 +56,7 @@ class EmbeddingWriter(Callback):
 
     def on_predict_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Bring the ranks together and write."""
-        loaders: Any = trainer.predict_dataloaders
-        dataset = (loaders[0] if isinstance(loaders, list) else loaders).dataset
+        dataset = _dataset(trainer)
         rows = _Rows(len(dataset))
         for batch in on_first_rank(self._batches):
             rows.add(batch)
@@ -62,8 +65,13 @@ class EmbeddingWriter(Callback):
         found = rows.kept()
         paths = [dataset.path_of(index) for index in found.indices.tolist()]
         embeddings, labels, indices = (values.numpy() for values in found[:3])
-        self._write(self.path, EmbeddingTable(embeddings, labels, indices, paths, dataset.class_names))
-        print(f"embeddings, labels, indices, names and paths of {len(labels)} samples: {self.path}")
+        self._writer.write(self.path, EmbeddingTable(embeddings, labels, indices, paths, dataset.class_names))
+        print(f"embeddings, labels, indices, names and paths of {len(labels)} samples: {printable(self.path)}")
+
+
+def _dataset(trainer: Trainer) -> Any:
+    loaders: Any = trainer.predict_dataloaders
+    return (loaders[0] if isinstance(loaders, list) else loaders).dataset
 
 
 class _Rows:

@@ -11,6 +11,7 @@ from metric_lightning.callbacks.samples import Samples, Stage, samples_of
 from metric_lightning.callbacks.snapshot import SnapshotCallback
 from metric_lightning.modules import MetricModule
 from metric_lightning.plots import Picture, gallery_figure
+from metric_lightning.printable import printable
 
 _NAMED = 3  # examples in the sentence
 # Healthy runs have a few: samples that people take for another class too.
@@ -101,7 +102,7 @@ class MislabelledCandidates(SnapshotCallback):
 
 def _sentence(samples: Samples, suspects: Suspects, figure: str) -> str:
     count = len(suspects.sample)
-    names = [" ".join(str(name).split()) for name in samples.class_names]
+    names = [printable(name) for name in samples.class_names]
     examples = ", ".join(
         f"{int(samples.indices[sample])} ({names[int(samples.labels[sample])]} among {names[likely]})"
         for sample, likely in list(zip(suspects.sample.tolist(), suspects.likely.tolist(), strict=True))[:_NAMED]

@@ -16,6 +16,7 @@ from metric_lightning.callbacks.hyperparameters import hyperparameters, session_
 from metric_lightning.callbacks.messages import note
 from metric_lightning.callbacks.run_folder import is_rehearsal, run_folder, tensorboard_logger, tensorboard_writer
 from metric_lightning.callbacks.run_record import global_seed, run_record
+from metric_lightning.checkpoints import MEASURED_WITH, digest_of
 
 Figures = dict[str, dict[str, Any]]
 
@@ -29,7 +30,8 @@ class RunSummary(Callback):
       fingerprint of the data, command, machine; under "resumed" the same of each process that went on with the run;
     - `metrics.json`, after training and after each test: {"train": {...}, "val": {...}, "test": {...}, "fit": {...}}
       with the last logged value of each figure (null: not a number), and of `fit` the epochs, steps, seconds
-      (evaluation included) and best checkpoint. Figures of a part that isn't measured again are kept;
+      (evaluation included) and best checkpoint. Figures of a part that isn't measured again are kept. Under
+      "measured_with" the SHA-256 of the checkpoint file that a part was measured with, where it was one;
     - `summary.txt`: the figures of validation and test as a table for readers.
 
     In TensorBoard, the hparams tab: hyperparameters of model, data and trainer beside all figures. Where the run keeps
@@ -38,13 +40,16 @@ class RunSummary(Callback):
 
     def __init__(self) -> None:
         self._figures: Figures = {}
+        self._measured_with: dict[str, str] = {}
         self._started = 0.0
         self._recorded: Path | None = None
         self._said = False
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._started = time.monotonic()
-        self._figures = {}
+        self._figures, self._measured_with = {}, {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._record(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -60,6 +65,7 @@ class RunSummary(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn == "validate":
             self._take(trainer, "val")
+            self._note_checkpoint(trainer, "val")
             self._write(trainer)
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -67,6 +73,7 @@ class RunSummary(Callback):
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._take(trainer, "test")
+        self._note_checkpoint(trainer, "test")
         self._write(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -104,14 +111,23 @@ class RunSummary(Callback):
             if part in parts and figure:
                 self._figures.setdefault(part, {})[figure] = float(f"{float(value):.7g}")  # float32 has no more digits
 
+    def _note_checkpoint(self, trainer: Trainer, part: str) -> None:
+        digest = digest_of(trainer.ckpt_path) if trainer.is_global_zero else None
+        self._measured_with.pop(part, None)
+        if digest is not None:
+            self._measured_with[part] = digest
+
     def _write(self, trainer: Trainer) -> None:
         folder = run_folder(trainer)
         if not trainer.is_global_zero or is_rehearsal(trainer) or folder is None:
             return
         path = folder / "metrics.json"
         earlier: Figures = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        kept = earlier.pop(MEASURED_WITH, {})
+        self._measured_with = {p: kept[p] for p in kept if p not in self._figures} | self._measured_with
         self._figures = earlier | self._figures
-        write_atomically(path, as_json(self._figures))
+        measured_with = {MEASURED_WITH: self._measured_with} if self._measured_with else {}
+        write_atomically(path, as_json(self._figures | measured_with))
         text = io.StringIO()
         Console(file=text, width=100).print(summary_table(self._figures))
         write_atomically(folder / "summary.txt", text.getvalue())

@@ -8,6 +8,8 @@ from metric_lightning.data import Batch, LabelledDataset, MetricDataModule
 from metric_lightning.data.duplicates import Looks, contrary, exact, looks_of, near
 from metric_lightning.data.listing import some
 from metric_lightning.data.own_images import OwnImages
+from metric_lightning.errors import UserError
+from metric_lightning.printable import printable
 
 _FEW = 4  # samples of a class that training can just do with
 _UNEQUAL = 50  # how many times larger the largest class is than the typical one
@@ -55,13 +57,14 @@ def problems_of_labels(data: MetricDataModule) -> list[str]:
     if float(counts.max()) > _UNEQUAL * typical:
         name = data.class_names[int(counts.argmax())]
         found.append(
-            f"class {name} has {int(counts.max())} training samples, a typical one {typical:.0f}: draw balanced "
-            "batches (BalancedBatches), or it decides alone."
+            f"class {printable(name)} has {int(counts.max())} training samples, a typical one {typical:.0f}: draw "
+            "balanced batches (BalancedBatches), or it decides alone."
         )
     if "val" not in parts:
         found.append(
             "there is no validation part: the last epoch counts as the best, and nothing can stop training early."
         )
+    found += _classes_without_match(data, parts)
     for name in ("val", "test"):
         if (
             name in parts
@@ -72,6 +75,29 @@ def problems_of_labels(data: MetricDataModule) -> list[str]:
                 f"no class has two samples in the {name} part: retrieval (MAP@R) can't be measured; enlarge it."
             )
     return found
+
+
+def _classes_without_match(data: MetricDataModule, parts: Parts) -> list[str]:
+    """Return which classes of a part are not where others of the part are searched for."""
+    classes = {name: set(part.labels.tolist()) for name, part in parts.items()}
+    found = []
+    for name, searched in (("val", "train"), ("test", "gallery" if "gallery" in parts else "train")):
+        lost = [data.class_names[label] for label in sorted(classes.get(name, set()) - classes[searched])]
+        if lost and (classes[name] & classes[searched] or searched == "gallery"):  # else all are unseen: a test of that
+            found.append(
+                f"classes in {name} that {searched} has no picture of: {len(lost)} ({some(lost)}); a search there "
+                "(k-NN, search: gallery) finds nothing for them: add such pictures, or take the classes out."
+            )
+    return found
+
+
+def problems_of_batches(data: MetricDataModule) -> list[str]:
+    """Return why no training batch can be drawn, if none can."""
+    try:
+        data.train_dataloader()
+    except (UserError, ValueError) as error:
+        return [f"no training batch can be drawn: {error}."]
+    return []
 
 
 def problems_of_inputs(data: MetricDataModule) -> list[str]:

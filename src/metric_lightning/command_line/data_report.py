@@ -1,8 +1,6 @@
 """`metric-lightning data --config X.yaml` or `--data.root photos/`: what the data are like, before any training."""
 
-import argparse
 from pathlib import Path
-from typing import Any
 
 import yaml
 from lightning.pytorch import seed_everything
@@ -13,16 +11,19 @@ from torch import Tensor
 
 from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.callbacks.images import as_images
+from metric_lightning.command_line.arguments import require_text
+from metric_lightning.command_line.config_files import read_config
 from metric_lightning.command_line.data_problems import (
     counts_of,
     parts_of,
+    problems_of_batches,
     problems_of_inputs,
     problems_of_labels,
     sizes_of,
 )
 from metric_lightning.command_line.first_config import first_config
 from metric_lightning.command_line.first_run import folder_alone
-from metric_lightning.command_line.parser import OneSentenceParser
+from metric_lightning.command_line.parser import OneSentenceParser, Scan
 from metric_lightning.command_line.results import write_json
 from metric_lightning.command_line.run_folder import LOGS, experiment_of
 from metric_lightning.data import Batch, LabelledDataset, MetricDataModule, Preprocessing
@@ -30,6 +31,7 @@ from metric_lightning.data.own_images import OwnImages
 from metric_lightning.errors import UserError
 from metric_lightning.plots import Picture, gallery_figure
 from metric_lightning.plots.canvas import pixels, png
+from metric_lightning.printable import printable
 
 _CLASSES = 30  # rows of the table
 _COLUMNS, _ROWS = 8, 8  # of the picture
@@ -41,24 +43,21 @@ def main(arguments: list[str]) -> None:
     Raises:
         UserError: there are no such data, or no config.
     """
-    scan = argparse.ArgumentParser(prog="metric-lightning data", description=__doc__, add_help=False)
-    scan.add_argument("--help", "-h", action="store_true")
-    scan.add_argument("--config", "-c", action="append", default=[], help="YAML file of a run")
-    scan.add_argument("--experiment", help="name of the folder in lightning_logs/")
-    scan.add_argument("--output", help="folder to write to, instead")
-    scan.add_argument(
-        "--max_inputs", type=int, default=20_000, help="look for duplicates among at most so many samples"
-    )
+    require_text(arguments)
+    scan = _scan()
     given, rest = scan.parse_known_args(arguments)
     if given.help:
         scan.print_help()
         print("  --data.ARGUMENT VALUE      argument of the data module; --data.root FOLDER alone is enough")
         return
+    if given.max_inputs < 0:
+        raise UserError(f"--max_inputs must be at least 0, got {given.max_inputs}")
     data, name = _data(given.config, rest)
     folder = Path(given.output) if given.output else LOGS / (given.experiment or name) / "data"
     if isinstance(data, OwnImages):
         data.on_error = "skip"  # all problems are to be told, not the first
-    problems = problems_of_labels(data)
+    undrawn = problems_of_batches(data)
+    problems = problems_of_labels(data) + undrawn
     size = sum(len(part) for part in parts_of(data).values())
     if size <= given.max_inputs:
         problems += problems_of_inputs(data)
@@ -66,16 +65,30 @@ def main(arguments: list[str]) -> None:
         problems.append(f"not looked for duplicates: {size:,} samples are more than --max_inputs {given.max_inputs:,}.")
     _print(data, problems)
     picture = folder / "batches.png"
-    drawn = _draw(data, picture)
+    drawn = not undrawn and _draw(data, picture)
     described = {"parts": sizes_of(data), "classes": counts_of(data), "problems": problems}
     write_json(folder / "report.json", described | {"preprocessing": data.preprocessing()})
-    print(f"sample batches: {picture}" if drawn else "sample batches: inputs are no pictures, so none is drawn")
-    print(f"all counts:     {folder / 'report.json'}")
+    reason = "there are none" if undrawn else "inputs are no pictures"
+    print(f"sample batches: {printable(picture) if drawn else f'{reason}, so none is drawn'}")
+    print(f"all counts:     {printable(folder / 'report.json')}")
+
+
+def _scan() -> Scan:
+    scan = Scan()
+    scan.prog, scan.description = "metric-lightning data", __doc__
+    scan.add_argument("--help", "-h", action="store_true")
+    scan.add_argument("--config", "-c", action="append", default=[], help="YAML file of a run")
+    scan.add_argument("--experiment", help="name of the folder in lightning_logs/")
+    scan.add_argument("--output", help="folder to write to, instead")
+    scan.add_argument(
+        "--max_inputs", type=int, default=20_000, help="look for duplicates among at most so many samples"
+    )
+    return scan
 
 
 def _data(files: list[str], rest: list[str]) -> tuple[MetricDataModule, str]:
     """Return the data module that the arguments mean, and a name for it."""
-    configs = [_read(Path(file)) for file in files]
+    configs = [read_config(file) for file in files]
     name = experiment_of(files)
     root, others = folder_alone(rest)
     if not configs and root is not None:
@@ -93,16 +106,6 @@ def _data(files: list[str], rest: list[str]) -> tuple[MetricDataModule, str]:
     return data, name
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UserError(f"--config {file} can't be read as YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(config, dict):
-        raise UserError(f"--config {file} holds no settings; see experiments/ for examples")
-    return config
-
-
 def _print(data: MetricDataModule, problems: list[str]) -> None:
     counts, sizes = counts_of(data), sizes_of(data)
     console = Console()
@@ -114,7 +117,7 @@ def _print(data: MetricDataModule, problems: list[str]) -> None:
     shown = set(largest[: _CLASSES - 5] + largest[-5:]) if len(largest) > _CLASSES else set(largest)
     for class_name in counts:
         if class_name in shown:
-            table.add_row(escape(class_name), *(str(counts[class_name][name] or "") for name in sizes))
+            table.add_row(escape(printable(class_name)), *(str(counts[class_name][name] or "") for name in sizes))
     if len(shown) < len(counts):
         table.add_row(f"... {len(counts) - len(shown)} more classes")
     table.add_section()

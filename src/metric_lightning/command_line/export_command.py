@@ -7,6 +7,7 @@ from metric_lightning.command_line.commands import parsed
 from metric_lightning.command_line.run_folder import run_folder_of
 from metric_lightning.deployment.export import export_model
 from metric_lightning.deployment.trained_model import load_model
+from metric_lightning.printable import printable
 
 
 def main(arguments: list[str]) -> None:
@@ -32,5 +33,6 @@ def run(settings: Any) -> None:
     folder = Path(settings.output or run_folder_of(model.checkpoint) / "export")
     exported = export_model(model, folder, settings.tolerance)
     for name, difference in exported.differences.items():
-        print(f"{folder / name}: differs from PyTorch by at most {difference:.1e}")
-    print(f"how a picture becomes its input: {folder / 'preprocessing.json'}\nmodel card: {folder / 'model_card.md'}")
+        print(f"{printable(folder / name)}: differs from PyTorch by at most {difference:.1e}")
+    print(f"how a picture becomes its input: {printable(folder / 'preprocessing.json')}")
+    print(f"model card: {printable(folder / 'model_card.md')}")

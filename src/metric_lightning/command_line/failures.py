@@ -5,6 +5,8 @@ import traceback
 from pathlib import Path
 
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import accelerators
+from lightning.pytorch.trainer.connectors import accelerator_connector
 
 import metric_lightning
 from metric_lightning.command_line.messages import one_sentence
@@ -12,6 +14,7 @@ from metric_lightning.errors import UserError
 from metric_lightning.modules.gather import sentence_of_lost_rank
 
 _PACKAGE = Path(metric_lightning.__file__).parent
+_DEVICES = (Path(accelerators.__file__).parent, Path(accelerator_connector.__file__).parent)
 _FILE_TROUBLE = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
@@ -40,15 +43,29 @@ def sentence_of(error: BaseException) -> str | None:
         return lost
     if isinstance(error, ValueError) and "validate against any of the Union" in str(error):
         return one_sentence(str(error))  # a constructor's refusal, as jsonargparse wraps it
-    if isinstance(error, ValueError | OSError) and _raised_here(error):
+    if isinstance(error, ValueError | TypeError) and _raised_in(_DEVICES, error):
         return _first_sentence(error)
+    if isinstance(error, ValueError | OSError) and _raised_in((_PACKAGE,), error):
+        return _first_sentence(error)
+    if isinstance(error, ValueError | TypeError):
+        return _refused_by_a_constructor(error)
     return None
 
 
-def _raised_here(error: BaseException) -> bool:
-    """Whether our own code refused a value, and not a library below or above it."""
+def _refused_by_a_constructor(error: BaseException) -> str | None:
+    """Say which class of another package refuses its arguments; None where none does."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name == "default_class_instantiator":  # jsonargparse's, which makes what a config names
+            made = frame.f_locals.get("class_type")
+            if isinstance(made, type) and not made.__module__.startswith(f"{metric_lightning.__name__}."):
+                return f"{made.__module__}.{made.__qualname__} refuses its arguments: {_first_sentence(error)}"
+    return None
+
+
+def _raised_in(places: tuple[Path, ...], error: BaseException) -> bool:
+    """Whether code in one of these folders refused a value, and not a library below or above it."""
     frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and _PACKAGE in Path(frames[-1].filename).parents
+    return bool(frames) and not set(places).isdisjoint(Path(frames[-1].filename).parents)
 
 
 def _first_sentence(error: BaseException) -> str:

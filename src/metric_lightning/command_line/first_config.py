@@ -1,6 +1,8 @@
 """Settings for a folder of pictures that nobody has written a config for, and why they are so."""
 
 import os
+import shlex
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlparse
@@ -14,6 +16,7 @@ from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.data.folder_listing import list_folder
 from metric_lightning.data.image_presets import preset
 from metric_lightning.data.listing import Listing
+from metric_lightning.errors import UserError
 
 Config = dict[str, Any]
 
@@ -23,6 +26,7 @@ _WITHOUT = ("resnet18", "mobilenet_v3_large", "efficientnet_b0", "resnet50", "co
 _BATCH = 64
 _EPOCH = 20  # batches in an epoch, at least
 _LOOKED_AT = 200  # pictures whose size is looked up
+_NEIGHBOURS = 5  # what KNNAccuracy asks
 _RARE, _MANY = 5, 20  # pictures of a class, classes
 
 
@@ -34,8 +38,7 @@ class FirstConfig(NamedTuple):
 
     def text(self) -> str:
         """Return it as YAML with the reasons above."""
-        # A folder's name may hold an end of line, and what came behind it would be no comment.
-        lines = [f"# - {' '.join(reason.split())}" for reason in self.reasons]
+        lines = [f"# - {reason}" for reason in self.reasons]
         settings = yaml.safe_dump(self.config, sort_keys=False, allow_unicode=True)
         return "\n".join(["# Chosen because:", *lines, settings])
 
@@ -44,9 +47,14 @@ def first_config(root: Path) -> FirstConfig:
     """Return sound settings for the pictures below `root`, a folder for each class.
 
     Raises:
-        UserError: they can't be trained on, see `ImageFolder`.
+        UserError: they can't be trained on, see `ImageFolder`, or every class has one picture.
     """
     listing = list_folder(root).require_two_classes()
+    if max(Counter(listing.labels).values()) < 2:
+        raise UserError(
+            f"every class of {listing.source} has one picture, and nothing shows what is alike; add pictures of its "
+            "classes"
+        )
     reasons = [_told(listing)]
     network, pictures = _network(listing, reasons)
     data: Config = {"root": str(root), **pictures}
@@ -62,7 +70,7 @@ def first_config(root: Path) -> FirstConfig:
         "network": network["part"],
         "loss": _part("losses.MultiSimilarityLoss"),
         "optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": rate, "weight_decay": 1.0e-4}},
-        "metrics": [_part(f"metrics.{name}") for name in ("RetrievalMetrics", "KNNAccuracy", "VerificationMetrics")],
+        "metrics": _metrics(listing, reasons),
     }
     stop = {"monitor": "val/map_at_r", "mode": "max", "patience": 10}
     stopping = {"class_path": "lightning.pytorch.callbacks.EarlyStopping", "init_args": stop}
@@ -75,20 +83,36 @@ def first_config(root: Path) -> FirstConfig:
     return FirstConfig(config, reasons)
 
 
-def write_first_config(first: FirstConfig, root: Path) -> Path:
-    """Write the config here, named after the folder; a file that is there is left as it is, and another name taken.
+def write_first_config(first: FirstConfig, name: str) -> Path:
+    """Write the config here under this name; a file that is there is left as it is, and another name taken.
 
     A file with the same settings is taken as it is.
+
+    Raises:
+        UserError: it can't be written.
     """
-    stem = root.resolve().name or "photos"
-    path, number = Path(f"{stem}.yaml"), 1
-    while path.exists() and not _says_the_same(path, first):
+    path, number = Path(f"{name}.yaml"), 1
+    while not (claimed := _claim(path)) and not _says_the_same(path, first):
         number += 1
-        path = Path(f"{stem}_{number}.yaml")
-    if not path.exists():
-        command = f"# metric-lightning fit --config {path}\n"
-        write_atomically(path, command + first.text())
+        path = Path(f"{name}_{number}.yaml")
+    if claimed:
+        try:
+            write_atomically(path, f"# metric-lightning fit --config {shlex.quote(str(path))}\n{first.text()}")
+        except BaseException:
+            path.unlink()
+            raise
     return path
+
+
+def _claim(path: Path) -> bool:
+    """Make an empty file, to be written over; whether there was none, and so no file of the user's."""
+    try:
+        path.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise UserError(f"{path} can't be written ({error.strerror}): run the command in another folder") from error
+    return True
 
 
 def _says_the_same(path: Path, first: FirstConfig) -> bool:
@@ -196,6 +220,22 @@ def _batches(listing: Listing, classes: int, reasons: list[str]) -> Config:
         )
         batches["init_args"]["batches_per_epoch"] = _EPOCH
     return batches
+
+
+def _metrics(listing: Listing, reasons: list[str]) -> list[Config]:
+    parts = listing.parts or ["train"] * (len(listing.paths) // 2)  # more than half are trained on
+    neighbours = {}
+    if min(parts.count(part) for part in ("train", "gallery") if part in parts) < _NEIGHBOURS:
+        reasons.append("k-NN asks one neighbour, for there are few pictures.")
+        neighbours["k"] = 1
+    metrics = [_part("metrics.RetrievalMetrics")]
+    if "gallery" in parts:
+        reasons.append(
+            "test pictures are searched in the gallery; at the end of the run, validation pictures in the training "
+            "part."
+        )
+        metrics.append(_part("metrics.RetrievalMetrics", search="gallery"))
+    return [*metrics, _part("metrics.KNNAccuracy", **neighbours), _part("metrics.VerificationMetrics")]
 
 
 def _augment(size: int, reasons: list[str]) -> list[Config]:

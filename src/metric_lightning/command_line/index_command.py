@@ -5,10 +5,12 @@ from typing import Any, Literal
 
 from metric_lightning.command_line.commands import parsed
 from metric_lightning.command_line.run_folder import run_folder_of
-from metric_lightning.deployment.build_index import build_index
+from metric_lightning.deployment.build_index import build_index, require_buildable
+from metric_lightning.deployment.device import usable_device
 from metric_lightning.deployment.embedder import Embedder
 from metric_lightning.deployment.picture_table import PictureTable
 from metric_lightning.deployment.vector_index import IndexKind
+from metric_lightning.printable import printable
 
 
 def main(arguments: list[str]) -> None:
@@ -20,7 +22,10 @@ def add_arguments(parser: Any) -> None:
     """Add the command's arguments."""
     parser.add_argument("--ckpt_path", type=str, required=True, help="checkpoint of the model")
     parser.add_argument(
-        "--images", type=str, required=True, help="folder (subfolders name classes), or .csv with path and maybe label"
+        "--images",
+        type=str,
+        required=True,
+        help="folder (subfolders name classes), or table (.csv, .parquet) with path and maybe label",
     )
     parser.add_argument("--output", type=str | None, default=None, help="folder to write; default: RUN/index")
     parser.add_argument("--kind", type=IndexKind, default="flat", help="flat is exact; ivf and hnsw find nearly all")
@@ -40,9 +45,13 @@ def add_arguments(parser: Any) -> None:
 
 def run(settings: Any) -> None:
     """Build the index, and say what is in it."""
-    table = PictureTable.of(settings.images)
-    embedder = Embedder.load(settings.ckpt_path, settings.device)
+    device = usable_device(settings.device)
     folder = Path(settings.output or run_folder_of(Path(settings.ckpt_path)) / "index")
+    require_buildable(
+        folder, settings.kind, settings.effort, settings.on_error, settings.batch_size, settings.num_workers
+    )
+    table = PictureTable.of(settings.images)
+    embedder = Embedder.load(settings.ckpt_path, device)
     built = build_index(
         embedder,
         table,
@@ -56,6 +65,6 @@ def run(settings: Any) -> None:
     for fault in built.faults:
         print(f"left out: {fault}")
     left_out = f"; {len(built.faults)} left out" if built.faults else ""
-    print(f"{built.pictures} pictures, {built.classes} classes by name{left_out}: {folder}")
+    print(f"{built.pictures} pictures, {built.classes} classes by name{left_out}: {printable(folder)}")
     if built.recall is not None:
         print(f"recall@{built.k} against exact search, of {built.queries} of its own pictures: {built.recall:.4f}")

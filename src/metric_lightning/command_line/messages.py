@@ -6,6 +6,8 @@ import inspect
 import re
 from collections.abc import Iterable
 
+from metric_lightning.command_line.part_messages import class_comes_later, no_part
+
 _NO_NAME = re.compile(
     r"Problem with given class_path '([^']+)':\s*\n\s*(?:module '[^']+' has no attribute|No module named)"
 )
@@ -20,6 +22,7 @@ _NO_OPTION = re.compile(r"does not accept option '([^']+)'")
 _SHORT_NAME = re.compile(r"Expected a dot import path string: (\w+)")
 _MISSING = re.compile(r"following arguments are required: (.*)")
 _REQUIRED_KEY = re.compile(r"Option '([^']+)' is required")
+_NO_SETTINGS = re.compile(r"Parser key \"([^\"]+)\":\s*\n\s*Unable to load config '([^\n]*)'\n")
 _CHOICE = re.compile(r"invalid choice: '([^']+)' \(choose from (.*)\)")
 
 
@@ -35,7 +38,10 @@ def one_sentence(message: str, options: Iterable[str] = ()) -> str:
         'there is no option --trainer.max_epoch; did you mean --trainer.max_epochs?'
     """
     options = list(options)
-    understood = (_unknown_class, _refused_option, _required, _unknown_option, _short_name, _wrong_type)
+    understood = (
+        *(_unknown_class, _refused_option, _required, _unknown_option, _short_name),
+        *(_class_comes_later, _no_part, _no_settings, _wrong_type),
+    )
     for understand in understood:
         sentence = understand(message, options)
         if sentence:
@@ -153,6 +159,28 @@ def _short_name(message: str, _: list[str]) -> str | None:
         if close:
             return f"there is no class {name!r}; did you mean metric_lightning.{package}.{close}?"
     return f"there is no class {name!r}; give its import path, package.module.Class"
+
+
+def _class_comes_later(message: str, _: list[str]) -> str | None:
+    found = class_comes_later(message)
+    if found is None:
+        return None
+    part, argument = found
+    if part == "data" and nearest(argument, ["root"]):  # a folder is enough to know the class
+        return f"there is no option --data.{argument}; did you mean --data.root?"
+    return (
+        f"--{part}.{argument} is given, but not which class {part} is: name it in a --config, or by --{part} "
+        "package.module.Class before its arguments"
+    )
+
+
+def _no_part(message: str, _: list[str]) -> str | None:
+    return no_part(message)
+
+
+def _no_settings(message: str, _: list[str]) -> str | None:
+    found = _NO_SETTINGS.search(message)
+    return found and f"{found.group(1)!r} must be settings by name, or the file that holds them; got {found.group(2)!r}"
 
 
 def _hint(name: str | None) -> str:

@@ -9,6 +9,8 @@ from jsonargparse.typing import register_type
 from lightning.pytorch.cli import LightningArgumentParser
 
 from metric_lightning.command_line.messages import one_sentence
+from metric_lightning.errors import UserError
+from metric_lightning.printable import printable
 
 
 def _number(value: Any) -> Any:
@@ -36,8 +38,23 @@ class OneSentenceParser(LightningArgumentParser):
         """Say what is wrong in one sentence, and stop with status 2."""
         if not self.exit_on_error:  # a parser of a nested part: the outer one will say it, and where
             super().error(message, exception)
-        print(f"error: {one_sentence(str(message), _options_of(self))}", file=sys.stderr)
+        print(f"error: {printable(one_sentence(str(message), _options_of(self)))}", file=sys.stderr)
         sys.exit(2)
+
+
+class Scan(argparse.ArgumentParser):
+    """Looks for a few options among others, with `parse_known_args`. Option names must be written in full."""
+
+    def __init__(self) -> None:
+        super().__init__(add_help=False, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one sentence.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(message.removeprefix("argument "))
 
 
 def _options_of(parser: argparse.ArgumentParser) -> list[str]:

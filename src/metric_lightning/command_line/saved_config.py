@@ -40,12 +40,17 @@ class SaveConfig(SaveConfigCallback):
         checkpoint[CONFIG] = self._text()
 
     def _text(self) -> str:
-        config = self.config.clone()
-        config.ckpt_path = None
-        if is_own_logger(config.trainer.logger):
-            config.trainer.logger = None
-        text: str = self.parser.dump(config, skip_none=False)
-        return text
+        return as_text(self.parser, self.config)
+
+
+def as_text(parser: Any, settings: Namespace) -> str:
+    """Return the whole configuration of a run as YAML, without what belongs to that one run."""
+    config = settings.clone()
+    config.ckpt_path = None
+    if is_own_logger(config.trainer.logger):
+        config.trainer.logger = None
+    text: str = parser.dump(config, skip_none=False)
+    return text
 
 
 def own_logger(experiment: str, version: str | None) -> Namespace:
@@ -82,9 +87,14 @@ def config_of(path: str | os.PathLike[str], evaluation: bool = False) -> dict[st
     if is_own_logger(trainer.get("logger")):
         trainer["logger"] = None
     if not evaluation:
-        return {name: value for name, value in config.items() if name not in _OF_ONE_COMMAND}
+        return without_command(config)
     kept = {name: trainer[name] for name in ("accelerator", "precision", "deterministic") if name in trainer}
     return {name: value for name, value in config.items() if name in _OF_EVALUATION} | {"trainer": kept}
+
+
+def without_command(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration without what belongs to one command."""
+    return {name: value for name, value in config.items() if name not in _OF_ONE_COMMAND}
 
 
 def _write(folder: Path, text: str, goes_on: bool) -> None:

@@ -6,11 +6,13 @@ from typing import Any
 
 from metric_lightning.callbacks.files import require_writable
 from metric_lightning.command_line.commands import parsed
+from metric_lightning.deployment.device import usable_device
 from metric_lightning.deployment.embedder import Embedder, Match
 from metric_lightning.deployment.image_index import ImageIndex
 from metric_lightning.deployment.pictures import pictures_in
 from metric_lightning.deployment.result_page import page_writer_of
 from metric_lightning.errors import UserError
+from metric_lightning.printable import printable
 
 
 def main(arguments: list[str]) -> None:
@@ -32,13 +34,14 @@ def add_arguments(parser: Any) -> None:
 
 def run(settings: Any) -> None:
     """Search, print what was found, and write the page."""
+    device = usable_device(settings.device)
     page = Path(settings.output)
     write_page = page_writer_of(page)
     index = ImageIndex.load(settings.index)
     index.vectors.require_neighbours(settings.k)
     require_writable(page)
     queries = [str(path) for name in settings.query for path in (pictures_in(name) if Path(name).is_dir() else [name])]
-    embedder = Embedder.load(settings.ckpt_path or _checkpoint_of(index, settings.index), settings.device)
+    embedder = Embedder.load(settings.ckpt_path or _checkpoint_of(index, settings.index), device)
     if page.resolve() in {Path(query).resolve() for query in queries}:
         raise UserError(f"--output {page} is one of the queries, and would be written over; give another name")
     found = embedder.search(queries, index, settings.k)
@@ -51,7 +54,7 @@ def run(settings: Any) -> None:
             "VerificationMetrics in model.metrics, and train with validation data)"
         )
     write_page(page, list(zip(queries, found, strict=True)), threshold)
-    print(f"page: {page}")
+    print(f"page: {printable(page)}")
 
 
 def _checkpoint_of(index: ImageIndex, folder: str) -> str:
@@ -70,13 +73,3 @@ def _lines(query: str, matches: list[Match]) -> str:
         label = f"{printable(match.label)}  " if match.label else ""
         lines.append(f"  {rank:3}  {match.distance:<9.4f}  {told}{label}{printable(match.path)}")
     return "\n".join(lines)
-
-
-def printable(text: str) -> str:
-    r"""Return a name as a terminal may show it: what would steer the terminal, or is no character, is spelled out.
-
-    Example:
-        >>> print(printable("Zoë\x1b[2J.png"))
-        Zoë\x1b[2J.png
-    """
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

@@ -13,7 +13,7 @@ from metric_lightning.data.class_index import ClassIndex
 from metric_lightning.data.dataset import LabelledDataset, Subset
 from metric_lightning.data.loader import EvaluationLoader, TrainingLoader
 from metric_lightning.data.plain_batches import PlainBatches
-from metric_lightning.data.rotated_classes import QUARTERS, RotatedClasses, rotated_names
+from metric_lightning.data.rotated_classes import RotatedClasses, turned_names, turns_of
 from metric_lightning.data.sampler import EvaluationSampler
 from metric_lightning.data.splits import SampleSplit, Split
 from metric_lightning.data.strategy import BatchStrategy, require_at_least, require_seed
@@ -53,6 +53,8 @@ class MetricDataModule(LightningDataModule, ABC):
             `seed_everything`, else 0.
         rotated_classes: train also on each training class turned by 90, 180 and 270 degrees, as classes of
             their own (see `RotatedClasses`); the validation and test parts are as they are.
+        mirrored_classes: train also on each training class, and each turned one, with left and right changed over, as
+            classes of their own.
 
     Attributes:
         num_classes: number of classes of the training part; known at once.
@@ -105,6 +107,7 @@ class MetricDataModule(LightningDataModule, ABC):
         num_workers: int = 0,
         seed: int | None = None,
         rotated_classes: bool = False,
+        mirrored_classes: bool = False,
     ):
         super().__init__()
         if seed is None:
@@ -119,9 +122,8 @@ class MetricDataModule(LightningDataModule, ABC):
         self.own_class_names = list(class_names)
         training = self.split.classes(self.own_class_names).train
         others = sorted(set(range(len(self.own_class_names))) - set(training))
-        self.rotated_classes = rotated_classes
-        names = [self.own_class_names[number] for number in training]
-        names = rotated_names(names) if rotated_classes else names
+        self._class_turns = turns_of(rotated_classes, mirrored_classes)
+        names = turned_names([self.own_class_names[number] for number in training], self._class_turns)
         self.num_classes = len(names)
         self.class_names = names + [self.own_class_names[number] for number in others]
         self._number_of = torch.empty(len(self.own_class_names), dtype=torch.int64)
@@ -156,8 +158,9 @@ class MetricDataModule(LightningDataModule, ABC):
         train, validation, test = self.split.samples(pool.labels, test_labels, self.own_class_names)
         train, validation, test = self.usable(train), self.usable(validation), self.usable(test)
         trained = self._part(pool, train)
-        if self.rotated_classes:
-            trained = RotatedClasses(trained, self.num_classes // QUARTERS, self.class_names)
+        turns = self._class_turns
+        if len(turns) > 1:
+            trained = RotatedClasses(trained, turns, self.num_classes // len(turns), self.class_names)
         self.train_eval_set = trained
         self.val_set = self._part(pool, validation)
         self.test_set = self._part(pool if test_pool is None else test_pool, test)

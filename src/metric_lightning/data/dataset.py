@@ -144,6 +144,11 @@ class LabelledDataset(Dataset[tuple[Any, int]], ABC):
             inputs[chosen] = torch.rot90(inputs[chosen], quarter, (-2, -1))
         return inputs
 
+    def mirrored(self, inputs: Any, chosen: Tensor) -> Any:
+        """Return a batch of prepared inputs, left and right changed over in those that are chosen, (n,) bool."""
+        inputs[chosen] = inputs[chosen].flip(-1)
+        return inputs
+
     def subset(self, indices: Tensor | Sequence[int]) -> "LabelledDataset":
         """Return a view of these samples, which keeps labels and class names."""
         return Subset(self, indices)
@@ -239,6 +244,9 @@ class Subset(LabelledDataset):
 
     def turned(self, inputs: Any, quarters: Tensor) -> Any:
         return self.dataset.turned(inputs, quarters)
+
+    def mirrored(self, inputs: Any, chosen: Tensor) -> Any:
+        return self.dataset.mirrored(inputs, chosen)
 
 
 def seeded_map(function: Callable[[int], Any], indices: Iterable[int]) -> list[Any]:

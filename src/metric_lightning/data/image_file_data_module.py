@@ -67,6 +67,7 @@ class ImageFileDataModule(MetricDataModule, ABC):
         num_workers: processes that decode pictures.
         seed: of batches and augmentation, not of the split. None: the one given to `seed_everything`, else 0.
         rotated_classes: train also on classes turned by 90, 180 and 270 degrees, as classes of their own.
+        mirrored_classes: train also on all these classes with left and right changed over, as classes of their own.
 
     Raises:
         DataNotFound: the files are not there (from the constructor: they say which classes there are).
@@ -93,6 +94,7 @@ class ImageFileDataModule(MetricDataModule, ABC):
         num_workers: int = 4,
         seed: int | None = None,
         rotated_classes: bool = False,
+        mirrored_classes: bool = False,
     ):
         self.root = self._find(Path(root).expanduser())
         self._index = self.read(self.root, crop_boxes)
@@ -109,6 +111,7 @@ class ImageFileDataModule(MetricDataModule, ABC):
             num_workers=num_workers,
             seed=seed,
             rotated_classes=rotated_classes,
+            mirrored_classes=mirrored_classes,
         )
 
     @abstractmethod

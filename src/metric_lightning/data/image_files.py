@@ -11,9 +11,10 @@ from torchvision.transforms.v2 import functional
 
 from metric_lightning.data.augmentable_dataset import AugmentableDataset
 from metric_lightning.data.decoded_cache import DecodedCache
-from metric_lightning.data.pictures import open_picture
+from metric_lightning.data.pictures import open_picture, require_shape
 from metric_lightning.data.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from metric_lightning.errors import UserError
+from metric_lightning.printable import printable
 
 Box = tuple[float, float, float, float]
 
@@ -140,7 +141,7 @@ def cut(box: Box, size: tuple[int, int], path: str) -> tuple[int, int, int, int]
     """Return the part of a box that lies in a picture of (width, height) pixels, in whole pixels.
 
     Raises:
-        UserError: none does.
+        UserError: none does, or it can't be scaled, see `require_shape`.
 
     Example:
         >>> cut((-3.0, 1.0, 5.4, 99.0), (10, 8), "a.png")
@@ -151,7 +152,11 @@ def cut(box: Box, size: tuple[int, int], path: str) -> tuple[int, int, int, int]
     inside = (max(left, 0), max(top, 0), min(right, width), min(bottom, height))
     if inside[0] >= inside[2] or inside[1] >= inside[3]:
         raise UserError(
-            f"the box {box} lies outside of {path}, {width}x{height} pixels; a box is (left, top, right, "
+            f"the box {box} lies outside of {printable(path)}, {width}x{height} pixels; a box is (left, top, right, "
             "bottom) in pixels of the picture as it is seen"
         )
+    try:
+        require_shape(inside[2] - inside[0], inside[3] - inside[1])
+    except UserError as error:
+        raise UserError(f"the box {box} of {printable(path)} {error}") from error
     return inside

@@ -49,6 +49,7 @@ class ImageFolder(OwnImages):
         num_workers: processes that decode. None: one for each core, 8 at most, none for fewer than 500 pictures.
         seed: of batches and augmentation, not of the split. None: the one given to `seed_everything`, else 0.
         rotated_classes: train also on classes turned by 90, 180 and 270 degrees, as classes of their own.
+        mirrored_classes: train also on all these classes with left and right changed over, as classes of their own.
 
     Raises:
         DataNotFound: there is no such folder.
@@ -86,6 +87,7 @@ class ImageFolder(OwnImages):
         num_workers: int | None = None,
         seed: int | None = None,
         rotated_classes: bool = False,
+        mirrored_classes: bool = False,
     ):
         self.root = Path(root).expanduser()
         super().__init__(
@@ -105,4 +107,5 @@ class ImageFolder(OwnImages):
             num_workers=num_workers,
             seed=seed,
             rotated_classes=rotated_classes,
+            mirrored_classes=mirrored_classes,
         )

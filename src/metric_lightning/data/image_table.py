@@ -51,6 +51,7 @@ class ImageTable(OwnImages):
         num_workers: see there.
         seed: see there.
         rotated_classes: see there.
+        mirrored_classes: see there.
 
     Raises:
         DataNotFound: there is no such table.
@@ -95,6 +96,7 @@ class ImageTable(OwnImages):
         num_workers: int | None = None,
         seed: int | None = None,
         rotated_classes: bool = False,
+        mirrored_classes: bool = False,
     ):
         labels = [label_column] if isinstance(label_column, str) else label_column
         columns = Columns(path_column, labels, split_column, box_columns, group_column, camera_column)
@@ -118,6 +120,7 @@ class ImageTable(OwnImages):
             num_workers=num_workers,
             seed=seed,
             rotated_classes=rotated_classes,
+            mirrored_classes=mirrored_classes,
         )
 
     @property

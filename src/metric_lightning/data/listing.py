@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from metric_lightning.data.image_files import Box
 from metric_lightning.errors import UserError
+from metric_lightning.printable import printable
 
 PARTS = ("train", "val", "test", "gallery")
 _OTHER_NAMES = {
@@ -50,7 +51,7 @@ class Listing(NamedTuple):
         """
         if len(self.class_names) < 2:
             raise UserError(
-                f"{self.source} has one class ({self.class_names[0]}), but there must be another to tell it from; "
+                f"{self.source} has one class ({some(self.class_names)}), but there must be another to tell it from; "
                 "add pictures of at least one more class"
             )
         return self
@@ -69,11 +70,11 @@ def part_named(name: str) -> str | None:
 
 
 def some(names: Sequence[object], most: int = 3) -> str:
-    """Return the first few names, and how many more there are.
+    """Return the first few names as they may be shown, and how many more there are.
 
     Example:
         >>> some("abcde")
         'a, b, c and 2 more'
     """
     more = len(names) - most
-    return ", ".join(str(name) for name in names[:most]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(printable(str(name)) for name in names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -41,6 +41,7 @@ class Omniglot(MetricDataModule):
         size: pixels a side; drawings are 105.
         batches: how training batches are drawn. None: `PlainBatches()`.
         rotated_classes: train also on characters turned by 90, 180 and 270 degrees, as classes of their own.
+        mirrored_classes: train also on all these characters with left and right changed over, as classes of their own.
         augment: torchvision v2 transforms that each training image goes through, in order, as 8-bit tensor.
         eval_batch_size: samples in a batch of the validation, test and gallery loaders.
         num_workers: processes that load; 0 (load in this one) is best for data in memory.
@@ -73,6 +74,7 @@ class Omniglot(MetricDataModule):
         size: int = 28,
         batches: BatchStrategy | None = None,
         rotated_classes: bool = False,
+        mirrored_classes: bool = False,
         augment: list[Transform] | None = None,
         eval_batch_size: int = 512,
         num_workers: int = 0,
@@ -123,6 +125,7 @@ class Omniglot(MetricDataModule):
             num_workers=num_workers,
             seed=seed,
             rotated_classes=rotated_classes,
+            mirrored_classes=mirrored_classes,
         )
 
     def load(self) -> tuple[LabelledDataset, LabelledDataset | None]:

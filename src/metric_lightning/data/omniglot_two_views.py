@@ -36,6 +36,7 @@ class OmniglotTwoViews(MetricDataModule):
         spacing: pixels of 105 between the points of a stroke.
         batches: how training batches are drawn. None: `PlainBatches()`.
         rotated_classes: train also on characters turned by 90, 180 and 270 degrees, as classes of their own.
+        mirrored_classes: train also on all these characters with left and right changed over, as classes of their own.
         augment: torchvision v2 transforms that pictures and points go through (affine ones change both alike).
         eval_batch_size: samples in a batch of the validation, test and gallery loaders.
         num_workers: processes that load.
@@ -61,6 +62,7 @@ class OmniglotTwoViews(MetricDataModule):
         spacing: float = 6.0,
         batches: BatchStrategy | None = None,
         rotated_classes: bool = False,
+        mirrored_classes: bool = False,
         augment: list[Transform] | None = None,
         eval_batch_size: int = 512,
         num_workers: int = 0,
@@ -96,6 +98,7 @@ class OmniglotTwoViews(MetricDataModule):
             num_workers=num_workers,
             seed=seed,
             rotated_classes=rotated_classes,
+            mirrored_classes=mirrored_classes,
         )
 
     def load(self) -> tuple[LabelledDataset, LabelledDataset | None]:

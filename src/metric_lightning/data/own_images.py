@@ -53,6 +53,7 @@ class OwnImages(MetricDataModule):
         num_workers: int | None,
         seed: int | None,
         rotated_classes: bool,
+        mirrored_classes: bool,
     ):
         if on_error not in ("stop", "skip"):
             raise ValueError(f'on_error must be "stop" or "skip", got {on_error!r}')
@@ -73,6 +74,7 @@ class OwnImages(MetricDataModule):
             num_workers=_workers(len(listing.paths)) if num_workers is None else num_workers,
             seed=seed,
             rotated_classes=rotated_classes,
+            mirrored_classes=mirrored_classes,
         )
 
     def load(self) -> tuple[LabelledDataset, LabelledDataset | None]:

@@ -77,3 +77,8 @@ class StrokeDataset(AugmentableDataset):
             x, y, dx, dy, start = steps[chosen].unbind(-1)  # anticlockwise as one sees it: y goes down
             steps[chosen] = torch.stack([y, -x, dy, -dx, start], -1)
         return Sequences(steps, inputs.lengths)
+
+    def mirrored(self, inputs: Sequences, chosen: Tensor) -> Sequences:
+        steps = inputs.steps.clone()
+        steps[chosen] *= torch.tensor([-1.0, 1.0, -1.0, 1.0, 1.0])  # x and dx, about the centre of the paper
+        return Sequences(steps, inputs.lengths)

@@ -1,17 +1,16 @@
 """Reads a table of pictures: which there are, and whether its rows make sense."""
 
-import csv
 import math
 import os
+from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from metric_lightning.data.image_files import Box
 from metric_lightning.data.listing import PARTS, Listing, part_named, some
-from metric_lightning.data.parquet import read_parquet
-from metric_lightning.errors import DataNotFound, UserError
-
-Table = dict[str, list[str]]
+from metric_lightning.data.table import Table, read_table, require_columns, require_values
+from metric_lightning.errors import UserError
+from metric_lightning.printable import is_text, printable
 
 _DEFAULT_SPLIT = "split"
 
@@ -40,16 +39,18 @@ def list_table(file: Path, root: Path, columns: Columns) -> tuple[Listing, list[
     table = read_table(file)
     split = columns.split if columns.split != _DEFAULT_SPLIT or _DEFAULT_SPLIT in table else None
     needed = [columns.path, *columns.labels, split, *(columns.box or []), columns.group, columns.camera]
-    _require_columns(file, table, [name for name in needed if name is not None])
-    _require_values(file, table, [columns.path, *columns.labels])
+    remedy = "name another (path_column, label_column, ...)"
+    require_columns(file, table, [name for name in needed if name is not None], remedy)
+    require_values(file, table, [columns.path, *columns.labels])
     levels = list(zip(*(table[name] for name in columns.labels), strict=True))
     classes = sorted(set(levels))
+    _require_names(file, ["/".join(name) for name in classes])
     number = {name: place for place, name in enumerate(classes)}
     boxes = None if columns.box is None else _boxes(file, table, columns.box)
     paths = [os.path.join(root, path) for path in table[columns.path]]
-    _require_different(file, table[columns.path], boxes, ["/".join(level) for level in levels])
+    require_different(file, root, table[columns.path], boxes, ["/".join(level) for level in levels])
     listing = Listing(
-        source=str(file),
+        source=printable(file),
         paths=paths,
         labels=[number[level] for level in levels],
         class_names=["/".join(name) for name in classes],
@@ -61,69 +62,43 @@ def list_table(file: Path, root: Path, columns: Columns) -> tuple[Listing, list[
     return listing, classes
 
 
-def read_table(file: Path) -> Table:
-    """Return the columns of a CSV or Parquet file as text, by name.
+def require_different(file: Path, root: Path, paths: list[str], boxes: list[Box] | None, labels: list[str]) -> None:
+    """Refuse a table that names a picture, or a box of it, twice, however its path is spelled.
+
+    Two links to one file are two pictures; links among the folders on the way are followed.
 
     Raises:
-        DataNotFound: there is no such file.
-        UserError: it can't be read, or has no row.
+        UserError: it does.
     """
-    if not file.is_file():
-        raise DataNotFound(f"there is no table {file}; give a .csv or .parquet file as `table`")
-    table = _texts(read_parquet(file)) if file.suffix.lower() in (".parquet", ".pq") else _read_csv(file)
-    if not table or not next(iter(table.values())):
-        raise UserError(f"the table {file} has no row; its first line names the columns, each other is a picture")
-    return table
-
-
-def _texts(columns: dict[str, list[Any]]) -> Table:
-    return {name: ["" if value is None else str(value) for value in column] for name, column in columns.items()}
-
-
-def _read_csv(file: Path) -> Table:
-    try:
-        with open(file, encoding="utf-8-sig", newline="") as opened:
-            head = opened.readline()
-            opened.seek(0)
-            mark = max(",;\t", key=head.count)
-            rows = [row for row in csv.reader(opened, delimiter=mark, strict=True) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"the table {file} can't be read as CSV in UTF-8 ({error})") from error
-    if not rows:
-        return {}
-    names = [name.strip() for name in rows[0]]
-    for number, row in enumerate(rows[1:], 2):
-        if len(row) != len(names):
-            raise UserError(f"row {number} of {file} has {len(row)} columns, but the first line names {len(names)}")
-    return {name: [row[place].strip() for row in rows[1:]] for place, name in enumerate(names)}
-
-
-def _require_columns(file: Path, table: Table, names: list[str]) -> None:
-    for name in names:
-        if name not in table:
-            raise UserError(
-                f"the table {file} has no column {name!r}; it has {', '.join(table)}: name another (path_column, "
-                "label_column, ...)"
-            )
-
-
-def _require_values(file: Path, table: Table, names: list[str]) -> None:
-    for name in names:
-        rows = [place + 2 for place, value in enumerate(table[name]) if not value]
-        if rows:
-            raise UserError(f"the table {file} has no {name} in {len(rows)} rows ({some(rows)}); fill or remove them")
-
-
-def _require_different(file: Path, paths: list[str], boxes: list[Box] | None, labels: list[str]) -> None:
     first: dict[object, int] = {}
+    folders: dict[str, str] = {}
     for place, path in enumerate(paths):
-        other = first.setdefault(path if boxes is None else (path, boxes[place]), place)
+        folder, name = os.path.split(os.path.join(root, path))
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        where = (folders[folder], name)
+        other = first.setdefault(where if boxes is None else (where, boxes[place]), place)
         if other == place:
             continue
-        said = f"the table {file} names {path} twice (rows {other + 2} and {place + 2})"
+        spelled = "" if paths[other] == path else f", once as {printable(paths[other])}"
+        said = f"the table {printable(file)} names {printable(path)} twice{spelled} (rows {other + 2} and {place + 2})"
         if labels[other] != labels[place]:
-            raise UserError(f"{said} as {labels[other]} and as {labels[place]}; remove the wrong one")
+            as_both = f"{printable(labels[other])} and as {printable(labels[place])}"
+            raise UserError(f"{said} as {as_both}; remove the wrong one")
         raise UserError(f"{said}; remove one")
+
+
+def _require_names(file: Path, class_names: list[str]) -> None:
+    """Refuse names of classes that can't be shown, or told apart."""
+    strange = [name for name in class_names if not is_text(name)]
+    if strange:
+        raise UserError(f"labels of {printable(file)} that are no UTF-8: {len(strange)} ({some(strange)}); rename them")
+    alike = [name for name, count in Counter(class_names).items() if count > 1]
+    if alike:
+        raise UserError(
+            f"several classes of {printable(file)} would be called {some(alike)}; label columns are joined by a slash: "
+            "rename some of their labels"
+        )
 
 
 def _parts(file: Path, names: list[str], column: str) -> list[str]:
@@ -132,7 +107,7 @@ def _parts(file: Path, names: list[str], column: str) -> list[str]:
         part = part_named(name)
         if part is None:
             raise UserError(
-                f"row {place + 2} of {file} has {name!r} in column {column!r}; it must be {', '.join(PARTS)}"
+                f"row {place + 2} of {printable(file)} has {name!r} in column {column!r}; it must be {', '.join(PARTS)}"
             )
         parts.append(part)
     return parts
@@ -147,11 +122,12 @@ def _boxes(file: Path, table: Table, names: list[str]) -> list[Box]:
             left, top, right, bottom = map(float, row)
         except ValueError:
             raise UserError(
-                f"row {place + 2} of {file} has the box {', '.join(row)}; it must be four numbers"
+                f"row {place + 2} of {printable(file)} has the box {some(row, 4)}; it must be four numbers"
             ) from None
         if not (left < right and top < bottom and all(map(math.isfinite, (left, right, top, bottom)))):
             raise UserError(
-                f"row {place + 2} of {file} has the box {', '.join(row)} of no size; give left, top, right, bottom"
+                f"row {place + 2} of {printable(file)} has the box {some(row, 4)} of no size; give left, "
+                "top, right, bottom"
             )
         boxes.append((left, top, right, bottom))
     return boxes

@@ -55,5 +55,8 @@ class TwoViewDataset(LabelledDataset):
     def turned(self, inputs: TwoViews, quarters: Tensor) -> TwoViews:
         return TwoViews(self.first.turned(inputs.first, quarters), self.second.turned(inputs.second, quarters))
 
+    def mirrored(self, inputs: TwoViews, chosen: Tensor) -> TwoViews:
+        return TwoViews(self.first.mirrored(inputs.first, chosen), self.second.mirrored(inputs.second, chosen))
+
     def augmented(self, transforms: Sequence[Transform]) -> "TwoViewDataset":
         return TwoViewDataset(self.first.augmented(transforms), self.second.augmented(transforms))

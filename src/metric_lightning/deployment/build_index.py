@@ -10,9 +10,9 @@ from metric_lightning.data.picture_check import faults as picture_faults
 from metric_lightning.deployment.embedder import Embedder, refuse_faults
 from metric_lightning.deployment.image_index import FACTS, ImageIndex
 from metric_lightning.deployment.picture_table import PictureTable
-from metric_lightning.deployment.pictures import picture_batches
+from metric_lightning.deployment.pictures import picture_batches, require_batches
 from metric_lightning.deployment.recall import recall_against_exact
-from metric_lightning.deployment.vector_index import Floats, IndexKind, VectorIndex
+from metric_lightning.deployment.vector_index import Floats, IndexKind, VectorIndex, require_kind
 from metric_lightning.deployment.whole_folder import require_ours, scratch_folder
 from metric_lightning.extras import require
 
@@ -66,10 +66,10 @@ def build_index(
         num_workers: processes that decode.
 
     Raises:
-        UserError: pictures that can't be read, none that can, no room, or FAISS is missing.
+        ValueError, UserError: see `require_buildable`.
+        UserError: pictures that can't be read, none that can, or no room.
     """
-    require("faiss", "search", "a search index")
-    require_ours(folder, known_by=FACTS)
+    require_buildable(folder, kind, effort, on_error, batch_size, num_workers)
     with scratch_folder(folder) as scratch:
         if on_error == "stop":
             refuse_faults(list(picture_faults(table.paths).values()), _REMEDY)
@@ -84,6 +84,23 @@ def build_index(
         measured = {} if recall is None else {f"recall_at_{k}": recall, "recall_queries": queries}
         index.save(folder, {"left_out": len(faults)} | measured)
     return BuiltIndex(len(kept), len(set(rows.labels) - {""}), faults, recall, k, queries)
+
+
+def require_buildable(
+    folder: Path, kind: IndexKind, effort: int | None, on_error: str, batch_size: int, num_workers: int
+) -> None:
+    """Refuse arguments of `build_index` that can't work, before any file is read.
+
+    Raises:
+        ValueError: a number out of its range, an unknown `kind` or `on_error`.
+        UserError: FAISS is missing, or `folder` holds something else or can't be written.
+    """
+    require("faiss", "search", "a search index")
+    require_kind(kind, effort)
+    require_batches(batch_size, num_workers)
+    if on_error not in ("stop", "skip"):
+        raise ValueError(f'on_error must be "stop" or "skip", got {on_error!r}')
+    require_ours(folder, known_by=FACTS)
 
 
 def _embedded(

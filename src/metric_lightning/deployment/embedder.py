@@ -9,6 +9,7 @@ from torch import Tensor
 
 from metric_lightning.data.listing import some
 from metric_lightning.data.preprocessing import Preprocessing
+from metric_lightning.deployment.device import usable_device
 from metric_lightning.deployment.image_index import ImageIndex
 from metric_lightning.deployment.picture_table import PictureTable
 from metric_lightning.deployment.pictures import listed, picture_batches
@@ -56,6 +57,9 @@ class Embedder:
         class_names: of the training data, by label.
         device: where to compute; None: the first GPU, else the CPU.
 
+    Raises:
+        UserError: there is no such device here.
+
     Example:
         >>> from PIL import Image
         >>> from metric_lightning.losses import TripletMarginLoss
@@ -74,8 +78,7 @@ class Embedder:
         class_names: Sequence[str] = (),
         device: str | torch.device | None = None,
     ):
-        chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device is None else device
-        self.device = torch.device(chosen)
+        self.device = usable_device(device)
         self.module = module.eval().to(self.device)
         self.preprocessing = preprocessing
         self.class_names = list(class_names)
@@ -98,10 +101,11 @@ class Embedder:
             preprocessing: for a checkpoint that doesn't say it; None: the checkpoint's own.
 
         Raises:
-            UserError: it is none, or can't be used alone; the message says what to do.
+            UserError: it is none, or can't be used alone; there is no such device; the message says what to do.
         """
+        chosen = usable_device(device)
         found = load_model(checkpoint, preprocessing)
-        embedder = cls(found.module, found.preprocessing, found.class_names, device)
+        embedder = cls(found.module, found.preprocessing, found.class_names, chosen)
         embedder.checkpoint = os.path.abspath(checkpoint)
         return embedder
 

@@ -50,9 +50,12 @@ def export_model(model: TrainedModel, folder: Path, tolerance: float = 1e-5) -> 
         tolerance: largest absolute difference of a component of an embedding from PyTorch's.
 
     Raises:
+        ValueError: `tolerance` below 0.
         UserError: a package is missing, the network can't be exported, an exported model differs by more than
             `tolerance`, or the folder can't be written.
     """
+    if not tolerance >= 0:
+        raise ValueError(f"tolerance={tolerance} must be at least 0")
     for package in ("onnx", "onnxscript", "onnxruntime"):
         require(package, "export", "an export")
     network = PixelsToEmbeddings(model.module, model.preprocessing).cpu()

@@ -2,17 +2,21 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from metric_lightning import __version__
 from metric_lightning.deployment.picture_table import PictureTable
-from metric_lightning.deployment.vector_index import VectorIndex
-from metric_lightning.deployment.whole_folder import whole_folder
+from metric_lightning.deployment.vector_index import IndexKind, VectorIndex
+from metric_lightning.deployment.whole_folder import require_text, whole_folder
 from metric_lightning.errors import UserError
+from metric_lightning.functional.pair_distances import TrueDistance
 
 VECTORS, TABLE, FACTS = "vectors.faiss", "table.csv", "index.json"
 _FORMAT = 1
+_TEXTS = ("kind", "distance", "root", "model", "checkpoint")
+_NUMBERS = ("pictures", "dimension")
 
 
 class ImageIndex:
@@ -85,13 +89,44 @@ class ImageIndex:
             UserError: there is none, or it is damaged.
         """
         place = Path(folder)
-        try:
-            facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise UserError(f"there is no index in {place}: make one with `metric-lightning index`") from error
-        except (OSError, ValueError) as error:
-            raise UserError(f"{place / FACTS} can't be read ({error}); build the index again") from error
-        if facts.get("format") != _FORMAT:
-            raise UserError(f"{place} is an index of format {facts.get('format')}, not {_FORMAT}; build it again")
+        require_text(place)
+        facts = _facts(place)
         vectors = VectorIndex.read(place / VECTORS, facts["kind"], facts["distance"])
+        for name, held in (("pictures", len(vectors)), ("dimension", vectors.dimension)):
+            if facts[name] != held:
+                raise UserError(
+                    f"{place / FACTS} says {name}: {facts[name]}, but {VECTORS} has {held}: files of two indices were "
+                    "mixed; build the index again"
+                )
         return cls(vectors, PictureTable.read(place / TABLE, facts["root"]), facts["model"], facts["checkpoint"])
+
+
+def _facts(place: Path) -> dict[str, Any]:
+    """Return what `index.json` says, all of it there and of its kind."""
+    try:
+        facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"there is no index in {place}: make one with `metric-lightning index`") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{place / FACTS} can't be read ({error}); build the index again") from error
+    if not isinstance(facts, dict):
+        raise UserError(f"{place / FACTS} holds no JSON object of facts; build the index again")
+    if facts.get("format") != _FORMAT:
+        raise UserError(f"{place} is an index of format {facts.get('format')}, not {_FORMAT}; build it again")
+    wrong = _wrong_fact(facts)
+    if wrong is not None:
+        raise UserError(f"{place / FACTS} {wrong}; build the index again")
+    return facts
+
+
+def _wrong_fact(facts: Mapping[str, Any]) -> str | None:
+    for names, kind, told in ((_TEXTS, str, "a text"), (_NUMBERS, int, "a whole number")):
+        for name in names:
+            if name not in facts:
+                return f"doesn't say its {name}"
+            if type(facts[name]) is not kind:
+                return f"says {name}: {json.dumps(facts[name])}, which is not {told}"
+    for name, known in (("kind", get_args(IndexKind)), ("distance", get_args(TrueDistance))):
+        if facts[name] not in known:
+            return f"says {name}: {facts[name]!r}, which is none of {', '.join(known)}"
+    return None

@@ -1,6 +1,7 @@
 """The page that goes with an exported model: what it is, what it was trained on, how good it is, how to use it."""
 
 import json
+import shlex
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -8,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from metric_lightning import __version__
-from metric_lightning.checkpoints import CONFIG
+from metric_lightning.checkpoints import CONFIG, MEASURED_WITH, digest_of
 from metric_lightning.deployment.trained_model import TrainedModel
 from metric_lightning.modules.shipping_record import KEY
+from metric_lightning.printable import printable
 
 _PACKAGES = ("torch", "torchvision", "lightning", "onnx", "onnxruntime")
 
@@ -68,25 +70,36 @@ def _data(model: TrainedModel, record: Mapping[str, Any]) -> str:
 
 def _figures(model: TrainedModel, record: Mapping[str, Any]) -> str:
     found = {name: value for name, value in record["figures"].items() if not name.startswith("train/")}
+    measured = _measured(model.checkpoint)
     rows = [f"| `{name}` | {value:.4f} | the checkpoint |" for name, value in sorted(found.items())]
-    rows += [f"| `{name}` | {value:.4f} | `{file}` of its run |" for file, name, value in _measured(model.checkpoint)]
-    if not rows:
-        return "Unknown: nothing was measured when the checkpoint was written; run `metric-lightning test --ckpt_path`."
-    return "\n".join(["| figure | value | from |", "| --- | ---: | --- |", *rows])
+    rows += [f"| `{name}` | {value:.4f} | `{file}` of its run |" for file, name, value in measured]
+    table = "\n".join(["| figure | value | from |", "| --- | ---: | --- |", *rows])
+    if measured:
+        return table
+    unknown = (
+        "How good this checkpoint is on the test part is unknown: it was not measured there; "
+        f"`metric-lightning test --ckpt_path {shlex.quote(str(model.checkpoint))}` measures it, for the next export."
+    )
+    return f"{table}\n\n{unknown}" if rows else unknown
 
 
 def _measured(checkpoint: Path) -> list[tuple[str, str, float]]:
-    """Return the figures of the test part that `test`, or else the end of `fit`, has left in the run's folder."""
+    """Return the figures of the test part that `test`, or else the end of `fit`, has left in the run's folder.
+
+    Those of another checkpoint of the run are passed over.
+    """
     folder = checkpoint.parent.parent if checkpoint.parent.name == "checkpoints" else checkpoint.parent
+    digest = digest_of(checkpoint)
     for file in ("test.json", "metrics.json"):
         try:
             content = json.loads((folder / file).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            whole_run = file == "metrics.json"
+            measured_with = content[MEASURED_WITH]["test"] if whole_run else content[MEASURED_WITH]
+            figures = content["test"] if whole_run else content
+        except (OSError, ValueError, KeyError, TypeError):  # none, or not as they are written today
             continue
-        figures = content.get("test", {}) if file == "metrics.json" else content
-        found = [(file, name, value) for name, value in sorted(figures.items()) if isinstance(value, float)]
-        if found:
-            return found
+        if digest is not None and measured_with == digest:
+            return [(file, name, value) for name, value in sorted(figures.items()) if isinstance(value, float)]
     return []
 
 
@@ -114,7 +127,7 @@ def _runs(text: str) -> list[str]:
 
 def _plain(text: str) -> str:
     """Return a text that Markdown and HTML show letter by letter."""
-    replaced = " ".join(str(text).split()).replace("&", "&amp;").replace("<", "&lt;")
+    replaced = printable(text).replace("&", "&amp;").replace("<", "&lt;")
     return "".join(f"\\{letter}" if letter in "\\`*_[]|" else letter for letter in replaced)
 
 

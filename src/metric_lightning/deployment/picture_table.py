@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from metric_lightning.data.listing import part_named
-from metric_lightning.deployment.pictures import listed, pictures_in
+from metric_lightning.data.class_folders import pictures_by_class
+from metric_lightning.data.table import read_csv, read_table, require_columns, require_values
+from metric_lightning.data.table_listing import require_different
+from metric_lightning.deployment.pictures import existing_folder, listed, require_some
 from metric_lightning.errors import UserError
 
+_TABLES = (".csv", ".tsv", ".parquet", ".pq")
 _HEADER = ["path", "label"]
 
 
@@ -42,31 +45,33 @@ class PictureTable(NamedTuple):
 
     @classmethod
     def of(cls, pictures: Any) -> "PictureTable":
-        """Return the table of a folder, of a CSV file, or of paths.
+        """Return the table of a folder, of a file that lists pictures, or of paths.
 
-        - A folder: all pictures below it; the first folder on the way to a picture names its class, or the second
-          where the first is a part of the data (train, val, test, gallery).
-        - A file `.csv`: a column `path`, relative to the file's folder or absolute, and maybe a column `label`.
+        - A folder: all pictures below it, their classes as `ImageFolder` has them; pictures beside the class folders
+          have none.
+        - A file `.csv`, `.tsv` or `.parquet` as `ImageTable` reads it: a column `path`, relative to the file's folder
+          or absolute, and maybe a column `label`.
         - Paths: without class names.
 
         Raises:
             UserError: there is no picture, or the file is no such table.
         """
         chosen = listed(pictures)
-        if len(chosen) == 1 and Path(chosen[0]).suffix.lower() == ".csv":
-            return _of_csv(Path(chosen[0]))
-        if len(chosen) == 1 and not Path(chosen[0]).is_file():
-            root = Path(chosen[0])
-            below = [path.relative_to(root) for path in pictures_in(root)]
-            return cls(os.path.abspath(root), [str(path) for path in below], [_class_of(path.parts) for path in below])
-        if not chosen:
-            raise UserError("there is no picture to index; give a folder, a .csv table or paths")
+        strange = [picture for picture in chosen if not isinstance(picture, str | os.PathLike)]
+        if strange or not chosen:
+            got = f"got {type(strange[0]).__name__}" if strange else "got none"
+            raise UserError(f"an index is of picture files: give a folder, a table or paths, {got}")
+        place = Path(chosen[0])
+        if len(chosen) == 1 and not place.is_dir() and place.suffix.lower() in _TABLES:
+            return _of_file(place)
+        if len(chosen) == 1 and not place.is_file():
+            return _of_folder(existing_folder(place))
         return cls(os.getcwd(), [os.path.abspath(path) for path in chosen], [""] * len(chosen))
 
     def text(self) -> str:
         """Return names and labels as CSV."""
         lines = io.StringIO()
-        writer = csv.writer(lines, lineterminator="\n")
+        writer = csv.writer(lines, lineterminator="\r\n")  # its letters are those that it quotes in names
         writer.writerow(_HEADER)
         writer.writerows(zip(self.names, self.labels, strict=True))
         return lines.getvalue()
@@ -78,36 +83,22 @@ class PictureTable(NamedTuple):
         Raises:
             UserError: the file can't be read, or is no such table.
         """
-        rows = _rows(file)
-        return cls(root, [row["path"] for row in rows], [row["label"] for row in rows])
+        table = read_csv(file, errors="surrogateescape")
+        require_columns(file, table, _HEADER, "build the index again")
+        return cls(root, table["path"], table["label"])
 
 
-def _class_of(parts: tuple[str, ...]) -> str:
-    folders = parts[:-1]
-    if len(folders) > 1 and part_named(folders[0]) is not None:
-        folders = folders[1:]
-    return folders[0] if folders else ""
+def _of_folder(root: Path) -> PictureTable:
+    found = pictures_by_class(root)
+    paths = require_some(root, [path for one in found for path in one.paths])
+    labels = [one.class_name for one in found for _ in one.paths]
+    return PictureTable(os.path.abspath(root), [os.path.relpath(path, root) for path in paths], labels)
 
 
-def _of_csv(file: Path) -> PictureTable:
-    rows = _rows(file)
-    if not rows:
-        raise UserError(f"{file} lists no picture")
-    labels = [row.get("label") or "" for row in rows]
-    return PictureTable(os.path.abspath(file.parent), [row["path"] for row in rows], labels)
-
-
-def _rows(file: Path) -> list[dict[str, str]]:
-    try:
-        # Names of files need not be UTF-8: what isn't comes back as it was.
-        with file.open(newline="", encoding="utf-8", errors="surrogateescape") as lines:
-            reader = csv.DictReader(lines)
-            if "path" not in (reader.fieldnames or []):
-                raise UserError(f"{file} has no column 'path'; its first line must name its columns, path and label")
-            rows = list(reader)
-    except (OSError, csv.Error) as error:
-        raise UserError(f"{file} can't be read as a table ({error})") from error
-    for number, row in enumerate(rows, 2):
-        if not row["path"]:
-            raise UserError(f"{file}:{number} names no path")
-    return rows
+def _of_file(file: Path) -> PictureTable:
+    table = read_table(file)
+    require_columns(file, table, ["path"], "call the column of paths so, and that of labels label")
+    require_values(file, table, ["path"])
+    labels = table.get("label", [""] * len(table["path"]))
+    require_different(file, file.parent, table["path"], None, labels)
+    return PictureTable(os.path.abspath(file.parent), table["path"], labels)

@@ -1,7 +1,7 @@
 """Pictures to embed: files, PIL images, arrays or tensors, decoded and prepared a batch at a time."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import singledispatch
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,10 +12,11 @@ from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from metric_lightning.data.folder_listing import SUFFIXES
-from metric_lightning.data.pictures import open_picture
+from metric_lightning.data.picture_walk import SUFFIXES, pictures_below
+from metric_lightning.data.pictures import open_picture, plain_picture, reason_of
 from metric_lightning.data.preprocessing import Preprocessing
 from metric_lightning.errors import UserError
+from metric_lightning.printable import printable
 
 
 class PictureBatch(NamedTuple):
@@ -44,10 +45,9 @@ def picture_batches(
         num_workers: processes that decode; 0: this one.
 
     Raises:
-        ValueError: `batch_size` below 1, or `num_workers` below 0.
+        ValueError: see `require_batches`.
     """
-    if batch_size < 1 or num_workers < 0:
-        raise ValueError(f"batch_size={batch_size} must be at least 1, and num_workers={num_workers} at least 0")
+    require_batches(batch_size, num_workers)
     prepared = _Prepared(pictures, preprocessing)
     generator = torch.Generator()  # else the workers' seeds are drawn from the user's random numbers
     loader = DataLoader(
@@ -59,26 +59,49 @@ def picture_batches(
         yield PictureBatch(torch.stack(pixels) if pixels else empty, positions, faults)
 
 
+def require_batches(batch_size: int, num_workers: int) -> None:
+    """Refuse batches that can't be.
+
+    Raises:
+        ValueError: `batch_size` below 1, or `num_workers` below 0.
+    """
+    if batch_size < 1 or num_workers < 0:
+        raise ValueError(f"batch_size={batch_size} must be at least 1, and num_workers={num_workers} at least 0")
+
+
 def pictures_in(folder: str | os.PathLike[str]) -> list[Path]:
-    """Return all picture files below a folder, known by their suffix, sorted; hidden ones are left out.
+    """Return all picture files below a folder, known by their suffix, sorted; see `pictures_below`.
 
     Raises:
         UserError: there is no such folder, it can't be read, or there is no picture in it.
     """
+    root = existing_folder(folder)
+    return sorted(map(Path, require_some(root, pictures_below(root).paths)))
+
+
+def existing_folder(folder: str | os.PathLike[str]) -> Path:
+    """Return a folder.
+
+    Raises:
+        UserError: there is none, or its name is empty.
+    """
+    if not os.fspath(folder):
+        raise UserError("the name of a folder of pictures is empty; give one, . for the folder you are in")
     root = Path(folder)
     if not root.is_dir():
-        raise UserError(f"there is no folder {root}")
+        raise UserError(f"there is no folder {printable(root)}")
+    return root
 
-    def refuse(error: OSError) -> None:
-        raise UserError(f"the folder {error.filename} can't be read ({error.strerror})")
 
-    found = []
-    for place, folders, files in os.walk(root, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(place, name) for name in files if name.lower().endswith(SUFFIXES) and not name.startswith(".")]
-    if not found:
-        raise UserError(f"there is no picture in {root}: no file ends in {', '.join(SUFFIXES)}")
-    return sorted(found)
+def require_some(root: Path, paths: list[str]) -> list[str]:
+    """Return the pictures of a folder.
+
+    Raises:
+        UserError: there are none.
+    """
+    if not paths:
+        raise UserError(f"there is no picture in {printable(root)}: no file ends in {', '.join(SUFFIXES)}")
+    return paths
 
 
 @singledispatch
@@ -108,7 +131,12 @@ def _(picture: os.PathLike, channels: int) -> Image.Image:
 
 @opened.register
 def _(picture: Image.Image, channels: int) -> Image.Image:
-    return picture
+    try:
+        return plain_picture(picture, channels)
+    except UserError as error:
+        raise UserError(f"a picture {error}") from error
+    except Exception as error:  # its file is read only now, and Pillow raises many kinds
+        raise UserError(f"a picture can't be read ({reason_of(error)})") from error
 
 
 @opened.register
@@ -119,7 +147,7 @@ def _(picture: np.ndarray, channels: int) -> Image.Image:
             f"an array must be (H, W) or (H, W, 1, 3 or 4) uint8, got {picture.dtype} of shape {picture.shape}; "
             "prepared inputs go to embedder.module(inputs) as they are"
         )
-    return Image.fromarray(flat)
+    return opened(Image.fromarray(flat), channels)
 
 
 @opened.register
@@ -136,10 +164,13 @@ def _(picture: Tensor, channels: int) -> Image.Image:
 @singledispatch
 def listed(pictures: Any) -> Sequence[Any]:
     """Return one picture or many as a sequence; a batch (n, ...) of arrays or tensors counts as n."""
-    return pictures if isinstance(pictures, Sequence) else list(pictures)
+    if isinstance(pictures, Sequence):
+        return pictures
+    return list(pictures) if isinstance(pictures, Iterable) else [pictures]
 
 
 @listed.register(str)
+@listed.register(bytes)
 @listed.register(os.PathLike)
 @listed.register(Image.Image)
 def _(pictures: Any) -> Sequence[Any]:
@@ -160,11 +191,13 @@ class _Prepared(Dataset[Any]):
         return len(self.pictures)
 
     def __getitem__(self, index: int) -> tuple[int, Tensor | None, str]:
+        picture = self.pictures[index]
         try:
-            picture = opened(self.pictures[index], self.preprocessing.channels)
-            return index, self.preprocessing.pixels(picture), ""
+            return index, self.preprocessing.pixels(opened(picture, self.preprocessing.channels)), ""
         except UserError as error:
-            return index, None, str(error)
+            # A file is named by the error.
+            which = "" if isinstance(picture, str | os.PathLike) or len(self) == 1 else f"picture number {index}: "
+            return index, None, which + str(error)
 
 
 def _batch(items: list[tuple[int, Tensor | None, str]]) -> tuple[list[Tensor], list[int], list[str]]:

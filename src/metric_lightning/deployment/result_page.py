@@ -17,6 +17,7 @@ from metric_lightning.errors import UserError
 from metric_lightning.plots.canvas import pixels, png
 from metric_lightning.plots.gallery import Picture, gallery_figure
 from metric_lightning.plots.palette import BLUE, VERMILION
+from metric_lightning.printable import printable
 
 Found = Sequence[tuple[str, Sequence[Match]]]
 _SIDE = 160  # pixels of the longer side of a picture on the page
@@ -63,7 +64,7 @@ def write_html(path: Path, found: Found, threshold: float | None) -> None:
         f"<p>{html.escape(_legend(threshold))}</p>\n"
         f"{sections}\n</body>\n</html>\n"
     )
-    write_atomically(path, page.encode("utf-8", errors="replace"))
+    write_atomically(path, page)
 
 
 def write_picture(path: Path, found: Found, threshold: float | None) -> None:
@@ -89,12 +90,12 @@ def _legend(threshold: float | None) -> str:
 def _card(rank: int, match: Match) -> str:
     kind = "match" if match.same is None else "same" if match.same else "different"
     told = "" if match.probability is None else f", {kind} ({match.probability:.0%})"
-    label = f"<b>{html.escape(match.label)}</b><br>" if match.label else ""
+    label = f"<b>{html.escape(printable(match.label))}</b><br>" if match.label else ""
     return _figure(kind, match.path, f"{rank}. distance {match.distance:.4f}{told}", label)
 
 
 def _figure(kind: str, path: str, text: str, label: str = "") -> str:
-    name = html.escape(path)
+    name = html.escape(printable(path))
     return (
         f'<figure class="{kind}">{_image(path, name)}<figcaption>{label}{html.escape(text)}<br>'
         f"<small>{name}</small></figcaption></figure>\n"

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from metric_lightning.errors import UserError
 from metric_lightning.extras import require
 from metric_lightning.functional.pair_distances import TrueDistance, pair_distances
+from metric_lightning.printable import printable
 
 IndexKind = Literal["flat", "ivf", "hnsw"]
 Floats = NDArray[np.float32]
 
 BLOCK = 65_536  # rows that are handed over at once
 _TRAINING_ROWS = 64  # for each list of an IVF index: more take longer and find hardly more
+_CLASSES = {"flat": "IndexFlat", "ivf": "IndexIVFFlat", "hnsw": "IndexHNSWFlat"}  # FAISS's, some with L2 behind
 _NEIGHBOURS = 32  # of each node of an HNSW graph
 
 
@@ -64,14 +66,11 @@ class VectorIndex:
             seed: of the rows that "ivf" trains on.
 
         Raises:
-            ValueError: an unknown `kind`, or `effort` below 1.
+            ValueError: see `require_kind`.
             UserError: no embeddings, ones that aren't finite, or FAISS is not installed.
         """
         faiss = require("faiss", "search", "a search index")
-        if kind not in get_args(IndexKind):
-            raise ValueError(f"kind={kind!r} must be one of {', '.join(get_args(IndexKind))}")
-        if effort is not None and effort < 1:
-            raise ValueError(f"effort={effort} must be at least 1, or None")
+        require_kind(kind, effort)
         if len(embeddings) == 0:
             raise UserError("there is nothing to index")
         n, dimension = embeddings.shape
@@ -152,18 +151,41 @@ class VectorIndex:
         """Return what `write` has written.
 
         Raises:
-            UserError: the file can't be read, or FAISS is not installed.
+            UserError: the file can't be read, holds an index of another kind, or FAISS is not installed.
         """
         faiss = require("faiss", "search", "a search index")
         try:
-            return cls(faiss.read_index(str(path)), kind, distance)._ready()
+            found = faiss.read_index(str(path))
         except RuntimeError as error:
-            raise UserError(f"{path} can't be read as an index; build it again") from error
+            raise UserError(f"{printable(path)} can't be read as an index; build it again") from error
+        if not isinstance(found, getattr(faiss, _CLASSES[kind])):
+            name = type(found).__name__
+            raise UserError(f"{printable(path)} is not of the kind {kind!r} but a {name} of FAISS; build it again")
+        return cls(found, kind, distance)._ready()
 
     def _ready(self) -> "VectorIndex":
         if self.kind == "ivf":
             self._index.make_direct_map()  # to look vectors up by their position
         return self
+
+
+def require_kind(kind: str, effort: int | None = None) -> None:
+    """Refuse what no index is built with.
+
+    Raises:
+        ValueError: an unknown `kind`, or `effort` below 1 or for the exact one.
+
+    Example:
+        >>> require_kind("flat", effort=8)
+        Traceback (most recent call last):
+        ValueError: effort=8 is for ivf and hnsw; flat compares with all embeddings: leave effort out
+    """
+    if kind not in get_args(IndexKind):
+        raise ValueError(f"kind={kind!r} must be one of {', '.join(get_args(IndexKind))}")
+    if effort is not None and effort < 1:
+        raise ValueError(f"effort={effort} must be at least 1, or None")
+    if effort is not None and kind == "flat":
+        raise ValueError(f"effort={effort} is for ivf and hnsw; flat compares with all embeddings: leave effort out")
 
 
 def _rows(embeddings: Floats, chosen: Any, distance: TrueDistance) -> Floats:

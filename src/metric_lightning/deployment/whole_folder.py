@@ -1,5 +1,6 @@
 """Folders that are there whole or not at all."""
 
+import errno
 import os
 import shutil
 import tempfile
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from metric_lightning.errors import UserError
+from metric_lightning.printable import is_text, printable
 
 
 @contextmanager
@@ -36,13 +38,28 @@ def whole_folder(target: Path, known_by: str) -> Iterator[Path]:
 
 
 def require_ours(target: Path, known_by: str) -> None:
-    """Refuse to write where something else is; see `whole_folder`.
+    """Refuse to write where something else is, or nothing may be written; see `whole_folder`. Makes no folder.
 
     Raises:
-        UserError: there is.
+        UserError: it is so, or the folder's name is no text.
     """
+    require_text(target)
+    above = next(parent for parent in Path(os.path.abspath(target)).parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        number = errno.EACCES if above.is_dir() else errno.ENOTDIR
+        raise _not_written(target, OSError(number, os.strerror(number)))
     if target.exists() and not (target / known_by).is_file() and not (target.is_dir() and not any(target.iterdir())):
-        raise UserError(f"{target} is there already and holds something else; choose another --output")
+        raise UserError(f"{printable(target)} is there already and holds something else; choose another --output")
+
+
+def require_text(folder: Path) -> None:
+    """Refuse a folder that not every library can name.
+
+    Raises:
+        UserError: its name is no UTF-8.
+    """
+    if not is_text(folder):
+        raise UserError(f"the name of the folder {printable(folder)} is no UTF-8: rename it, or choose another")
 
 
 @contextmanager
@@ -77,5 +94,5 @@ def _replace(target: Path, beside: Path) -> None:
 
 def _not_written(target: Path, error: OSError) -> UserError:
     return UserError(
-        f"{target} can't be written ({error.strerror or error}): make room there, or choose another --output"
+        f"{printable(target)} can't be written ({error.strerror or error}): make room there, or choose another --output"
     )

@@ -14,6 +14,7 @@ from metric_lightning.functional.distance_derivatives import (
     SignalToNoise,
     SquaredEuclidean,
 )
+from metric_lightning.functional.weighted_l1 import weighted_l1_distances
 
 
 def squared_euclidean_distances(x: Tensor, y: Tensor) -> Tensor:
@@ -63,13 +64,13 @@ def dot_product_distances(x: Tensor, y: Tensor) -> Tensor:
 
 
 def lp_distances(x: Tensor, y: Tensor, p: float) -> Tensor:
-    """Return (sum_d |x_id - y_jd|^p)^(1/p); no matrix product, so O(N M D) elementwise work.
+    """Return (sum_d |x_id - y_jd|^p)^(1/p); no matrix product, so O(N M D) elementwise work, least of it for p = 1.
 
     Example:
         >>> lp_distances(torch.tensor([[0.0, 0.0]]), torch.tensor([[3.0, 4.0]]), p=1.0)
         tensor([[7.]])
     """
-    return torch.cdist(x, y, p=p)
+    return weighted_l1_distances(x, y, x.new_ones(x.shape[1])) if p == 1 else torch.cdist(x, y, p=p)
 
 
 def signal_to_noise_distances(x: Tensor, y: Tensor) -> Tensor:

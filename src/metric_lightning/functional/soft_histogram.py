@@ -49,23 +49,23 @@ def soft_histogram(positions: Tensor, mask: Tensor, bins: int) -> Tensor:
 class _CumulativeHistograms(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, positions: Tensor, mask: Tensor, bins: int) -> Tensor:
-        positions = positions.masked_fill(~mask, torch.inf)
+        negated = positions.neg().masked_fill_(~mask, -torch.inf)
         sums = positions.new_empty(len(positions), bins + 1)
         part = torch.empty_like(positions)
-        for node in range(bins + 1):
-            torch.sub(positions.new_tensor(node + 1), positions, out=part).clamp_(0, 1)
-            sums[:, node] = part.sum(dim=1)
-        ctx.save_for_backward(positions)
+        for node, column in enumerate(sums.unbind(1)):
+            torch.add(negated, node + 1, out=part).clamp_(0, 1)
+            torch.sum(part, dim=1, out=column)
+        ctx.save_for_backward(negated)
         return sums
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Any:
-        (positions,) = ctx.saved_tensors
+        (negated,) = ctx.saved_tensors
         # Node j falls with slope 1 from j to j + 1; below the first and behind the last node nothing changes.
         slopes = torch.nn.functional.pad(gradient.neg(), (1, 1))
         slopes[:, -2:] = torch.stack([-gradient[:, -1], torch.zeros_like(gradient[:, -1])], dim=1)
-        place = positions.floor().clamp_(-1, gradient.shape[1]).add_(1).to(torch.int64)
+        place = negated.neg().floor_().clamp_(-1, gradient.shape[1]).add_(1).to(torch.int64)
         return slopes.gather(1, place), None, None
 
 

@@ -1,20 +1,25 @@
 """Weighted city-block distances whose weights are learned, any sign, in bounded memory.
 
-x: (N, D), y: (M, D), w: (D,), result: (N, M).
+x: (N, D), y: (M, D), w: (D,), result: (N, M). No matrix product gives them, so it goes through all N M D differences: a
+tile of some components, rows and columns at a time, which stays in the cache and is worked on in place.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-_CHUNK_ELEMENTS = 2**20  # differences held at a time: 4 MiB in float32, near the cache
+Compare = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+_TILE_ELEMENTS = {"cpu": 2**17}  # 512 KiB in float32
+_TILE_ROWS = {"cpu": 32}
 
 
 def weighted_l1_distances(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     """Return sum_d w_d |x_id - y_jd|; where two components are equal, their gradient is 0.
 
-    No matrix product does it, so O(N M D) elementwise work; memory is O(N M) beside what it is given.
+    O(N M D) elementwise work, half of it where y is x itself; memory is O(N M) beside what it is given.
 
     Args:
         x: (N, D).
@@ -31,34 +36,95 @@ def weighted_l1_distances(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     """
     if not x.shape[1:] == y.shape[1:] == weight.shape:
         raise ValueError(f"x {tuple(x.shape)}, y {tuple(y.shape)}, weight {tuple(weight.shape)}: (N, D), (M, D), (D,)")
-    result: Tensor = _WeightedL1.apply(x, y, weight)
+    result: Tensor = _WeightedL1.apply(x, y, weight.to(x.dtype))
     return result
 
 
 class _WeightedL1(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
+        ctx.one = y is x
         ctx.save_for_backward(x, y, weight)
-        # sum w |x - y| = sum over w > 0 of |w x - w y|, minus the same over w < 0: two city-block distances.
-        parts = []
-        for sign in (1.0, -1.0):
-            chosen = weight * sign > 0
-            size = weight[chosen].abs()
-            parts.append(torch.cdist(x[:, chosen] * size, y[:, chosen] * size, p=1.0))
-        return parts[0] - parts[1]
+        return _mirrored(x, weight) if ctx.one else _sums(x.T.contiguous(), y.T.contiguous(), weight)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Any:
         x, y, weight = ctx.saved_tensors
-        to_x, to_y, to_weight = torch.zeros_like(x), torch.zeros_like(y), torch.zeros_like(weight)
-        rows = max(1, _CHUNK_ELEMENTS // max(1, y.numel()))
-        for start in range(0, len(x), rows):
-            part = slice(start, start + rows)
-            differences = x[part, None] - y  # (rows, M, D)
-            slopes = gradient[part]
-            to_weight += slopes.flatten() @ differences.abs().flatten(0, 1)
-            signs = differences.sign_()
-            to_x[part] = torch.einsum("nm,nmd->nd", slopes, signs)
-            to_y -= torch.einsum("nm,nmd->md", slopes, signs)
+        across, turned = x.T.contiguous(), gradient.T.contiguous()
+        # |x - y| = (x - y) sign(x - y), so what pulls x and y gives the weights' gradient too. As pulls cancel, what
+        # x and y have in common may be taken off.
+        if ctx.one:
+            pulls = _signs_of_itself(across, turned + gradient)
+            return pulls * weight, None, torch.linalg.vecdot(x - x.mean(dim=0), pulls, dim=0)
+        down = y.T.contiguous()
+        to_x, to_y = _sums_over(_sign, across, down, gradient), _sums_over(_sign, down, across, turned)
+        centre = y.sum(dim=0) / max(1, len(y))
+        to_weight = torch.linalg.vecdot(x - centre, to_x, dim=0) + torch.linalg.vecdot(y - centre, to_y, dim=0)
         return to_x * weight, to_y * weight, to_weight
+
+
+def _sums(across: Tensor, down: Tensor, weight: Tensor) -> Tensor:
+    """Return sum_d w_d |x_id - y_jd| (N, M) of `across` (D, N) and `down` (D, M)."""
+    distances = across.new_empty(across.shape[1], down.shape[1])
+    for rows, block in zip(across[:, :, None].split(_rows(down), dim=1), distances.split(_rows(down)), strict=True):
+        sums = across.new_zeros(block.numel())
+        step = _step(down.device, block.numel())
+        for left, right, part in zip(rows.split(step), down[:, None].split(step), weight.split(step), strict=True):
+            sums.addmv_((left - right).abs_().flatten(1).T, part)
+        block.copy_(sums.view_as(block))
+    return distances
+
+
+def _mirrored(x: Tensor, weight: Tensor) -> Tensor:
+    """Return sum_d w_d |x_id - x_jd| (N, N), of which a block of rows gives the columns from its first on."""
+    across, distances = x.T.contiguous(), x.new_empty(len(x), len(x))
+    for start in range(0, len(x), _rows(across)):
+        rows, rest = slice(start, start + _rows(across)), slice(start + _rows(across), None)
+        distances[rows, start:] = _sums(across[:, rows], across[:, start:], weight)
+        distances[rest, rows] = distances[rows, rest].T
+    return distances
+
+
+def _signs_of_itself(across: Tensor, slopes: Tensor) -> Tensor:
+    """Return sum_j s_ij sign(x_i - x_j) (N, D) of `across` (D, N) and slopes (N, N), whose diagonal is put to 0."""
+    slopes.fill_diagonal_(0)
+    ordered = across.sort(dim=1).values
+    tied = (ordered[:, 1:] == ordered[:, :-1]).any(dim=1)
+    pulls = torch.empty_like(across.T)
+    # What is not above is below, where no two are equal; that saves a pass.
+    apart, equal = across[~tied], across[tied]
+    pulls[:, ~tied] = 2 * _sums_over(_above, apart, apart, slopes) - slopes.sum(dim=1, keepdim=True)
+    pulls[:, tied] = _sums_over(_sign, equal, equal, slopes)
+    return pulls
+
+
+def _sums_over(compare: Compare, across: Tensor, down: Tensor, slopes: Tensor) -> Tensor:
+    """Return sum_j s_ij compare(x_i, y_j) (N, D) of `across` (D, N), `down` (D, M) and slopes (N, M)."""
+    step = _step(down.device, down.shape[1])
+    sums = across.new_empty(*across.T.shape, 1)
+    for x, y, to_x in zip(
+        across.T[:, :, None].split(step, dim=1), down.split(step), sums.split(step, dim=1), strict=True
+    ):
+        rows = _step(down.device, y.numel())
+        memory = y.new_empty(min(rows, len(x)), *y.shape)
+        for left, slope, block in zip(x.split(rows), slopes[:, :, None].split(rows), to_x.split(rows), strict=True):
+            torch.bmm(compare(left, y, memory[: len(left)]), slope, out=block)
+    return sums.squeeze(2)
+
+
+def _sign(x: Tensor, y: Tensor, out: Tensor) -> Tensor:
+    return torch.sub(x, y, out=out).sign_()
+
+
+def _above(x: Tensor, y: Tensor, out: Tensor) -> Tensor:
+    return torch.gt(x, y, out=out)
+
+
+def _rows(down: Tensor) -> int:
+    return max(1, min(_TILE_ROWS.get(down.device.type, 128), _step(down.device, down.shape[1])))
+
+
+def _step(device: torch.device, elements: int) -> int:
+    """Return how many times so many elements make a tile."""
+    return max(1, _TILE_ELEMENTS.get(device.type, 2**24) // max(1, elements))

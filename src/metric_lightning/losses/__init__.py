@@ -8,9 +8,9 @@ from metric_lightning.losses.class_weights import ClassWeightLoss, CosineClassLo
 from metric_lightning.losses.contrastive import ContrastiveLoss
 from metric_lightning.losses.cosface import CosFaceLoss
 from metric_lightning.losses.cross_batch_memory import CrossBatchMemory
-from metric_lightning.losses.dynamic_soft_margin import DynamicSoftMargin
+from metric_lightning.losses.dynamic_soft_margin import DynamicSoftMarginLoss
 from metric_lightning.losses.fast_ap import FastAPLoss
-from metric_lightning.losses.generalised_lifted_structure import GeneralisedLiftedStructureLoss
+from metric_lightning.losses.generalized_lifted_structure import GeneralizedLiftedStructureLoss
 from metric_lightning.losses.histogram import HistogramLoss
 from metric_lightning.losses.info_nce import InfoNCELoss, NTXentLoss
 from metric_lightning.losses.instance import BatchInstanceLoss, InstanceLoss
@@ -43,6 +43,7 @@ from metric_lightning.losses.triplet import TripletMarginLoss, TripletSoftMargin
 from metric_lightning.losses.tuplet_margin import TupletMarginLoss
 from metric_lightning.losses.vicreg import VICRegLoss
 from metric_lightning.losses.weighted_sum import WeightedSum
+from metric_lightning.losses.whole_batch import WholeBatchLoss
 
 __all__ = [
     "AngularLoss",
@@ -54,9 +55,9 @@ __all__ = [
     "CosFaceLoss",
     "CosineClassLoss",
     "CrossBatchMemory",
-    "DynamicSoftMargin",
+    "DynamicSoftMarginLoss",
     "FastAPLoss",
-    "GeneralisedLiftedStructureLoss",
+    "GeneralizedLiftedStructureLoss",
     "HistogramLoss",
     "InfoNCELoss",
     "InstanceLoss",
@@ -93,4 +94,5 @@ __all__ = [
     "TupletMarginLoss",
     "VICRegLoss",
     "WeightedSum",
+    "WholeBatchLoss",
 ]

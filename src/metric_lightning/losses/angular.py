@@ -19,7 +19,6 @@ from metric_lightning.relevance import Relevance
 from metric_lightning.types import Pairs, Ratio
 
 _LARGEST_ANGLE = 60.0
-_ROWS = 4096
 
 
 class AngularLoss(PairwiseLoss):
@@ -50,6 +49,8 @@ class AngularLoss(PairwiseLoss):
         tensor(0.0181)
     """
 
+    default_block_size = 4096
+
     def __init__(
         self,
         angle: float = 45.0,
@@ -58,7 +59,7 @@ class AngularLoss(PairwiseLoss):
         relevance: Relevance | None = None,
         block_size: int | None = None,
     ):
-        super().__init__(CosineDistance(), miner, relevance, _ROWS if block_size is None else block_size)
+        super().__init__(CosineDistance(), miner, relevance, block_size)
         if not 0 < angle <= _LARGEST_ANGLE:
             raise ValueError(f"AngularLoss: angle must be above 0 and at most {_LARGEST_ANGLE} degrees, got {angle}")
         self.angle = angle

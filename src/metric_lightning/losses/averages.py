@@ -30,23 +30,21 @@ def average_pairs(costs: Tensor, counted: Tensor, average: str = "pairs") -> Rat
     return Ratio(total / count.clamp_min(1), (count > 0).to(costs.dtype))
 
 
-def average_sides(positive_costs: Tensor, negative_costs: Tensor, pairs: Pairs, average: str) -> dict[str, Ratio]:
+def average_sides(costs: Tensor, pairs: Pairs, average: str) -> dict[str, Ratio]:
     """Return each anchor's share (N,): "pairs": one mean over all pairs; "sides": one over either kind.
 
     Args:
-        positive_costs: (N, M), what each pair costs if it is positive.
-        negative_costs: (N, M), likewise.
-        pairs: which is which; others don't count.
+        costs: (N, M), what each pair costs as what it is, positive or negative.
+        pairs: which count.
         average: "pairs" or "sides".
     """
 
-    def share(costs: Tensor, mask: Tensor) -> Ratio:
+    def share(mask: Tensor) -> Ratio:
         return Ratio(costs.masked_fill(~mask, 0).sum(dim=1), row_counts(mask, costs.dtype))
 
-    positive, negative = share(positive_costs, pairs.positive), share(negative_costs, pairs.negative)
     if average == "sides":
-        return {"positive": positive, "negative": negative}
-    return {"pairs": Ratio(positive.total + negative.total, positive.count + negative.count)}
+        return {"positive": share(pairs.positive), "negative": share(pairs.negative)}
+    return {"pairs": share(pairs.positive | pairs.negative)}
 
 
 def average_anchors(costs: Tensor, counted: Tensor) -> Ratio:

@@ -5,7 +5,7 @@ both depends on its own row only. All that is exact on many ranks, in blocks and
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import ClassVar
 
@@ -13,11 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from metric_lightning.distances import Distance, EuclideanDistance
-from metric_lightning.losses.blocks import sum_over_blocks
+from metric_lightning.losses.blocks import check_block_size, sum_over_blocks
 from metric_lightning.miners.base import Miner
 from metric_lightning.parts import Part
 from metric_lightning.relevance import Relevance, SameLabel
 from metric_lightning.types import Pairs, Ratio, References
+
+FindPairs = Callable[[slice], Pairs]
+"""Rows of a batch -> their pairs, of all columns."""
 
 
 class MetricLoss(Part, nn.Module, ABC):
@@ -63,8 +66,11 @@ class PairwiseLoss(MetricLoss):
         miner: picks pairs or triplets; None: all.
         relevance: what makes a pair positive; None: equal labels.
         block_size: rows at a time; None: as many as fit the cache. Memory is O(block_size x M), value and gradient are
-            the same.
+            the same. Refused with a miner that chooses over the whole batch.
     """
+
+    default_block_size: ClassVar[int | None] = None
+    """Rows at a time where no `block_size` is given; None: as many as fit the cache."""
 
     def __init__(
         self,
@@ -74,8 +80,7 @@ class PairwiseLoss(MetricLoss):
         block_size: int | None = None,
     ):
         super().__init__()
-        if block_size is not None and block_size < 1:
-            raise ValueError(f"{type(self).__name__}: block_size must be at least 1 or None, got {block_size}")
+        check_block_size(self, block_size, miner)
         self.distance = EuclideanDistance() if distance is None else distance
         self.miner = miner
         self.relevance = SameLabel() if relevance is None else relevance
@@ -115,18 +120,29 @@ class PairwiseLoss(MetricLoss):
             self.miner.use_dimensions(embeddings.shape[1])
             keys = self.miner.keys(_anchor_numbers(references, embeddings))
 
-        def block(x: Tensor, y: Tensor, start: int) -> dict[str, Ratio]:
-            part = slice(start, start + len(x))
+        def find(part: slice) -> Pairs:
             if pairs is None:
                 own = None if references.own is None else references.own[part]
                 found = self.relevance(labels[part], references.labels, own)
             else:
                 found = Pairs(pairs.positive[part], pairs.negative[part])
-            found = found._replace(keys=None if keys is None else keys[part])
-            return self.block_terms(x, y, labels[part], found)
+            return found._replace(keys=None if keys is None else keys[part])
 
-        size = self.block_size if self.row_wise else max(1, len(embeddings))
-        return sum_over_blocks(block, embeddings, references.embeddings, tuple(self.parameters()), size)
+        size = self.default_block_size if self.block_size is None else self.block_size
+        if self.miner is not None and not self.miner.row_wise:
+            size = max(1, len(embeddings))
+        return self.sum_over_rows(embeddings, references.embeddings, labels, find, size)
+
+    def sum_over_rows(
+        self, x: Tensor, y: Tensor, labels: Tensor, find: FindPairs, block_size: int | None
+    ) -> dict[str, Ratio]:
+        """Return the parts of the loss of anchors x (N, D) against columns y (M, D), `block_size` rows at a time."""
+
+        def block(rows: Tensor, columns: Tensor, start: int) -> dict[str, Ratio]:
+            part = slice(start, start + len(rows))
+            return self.block_terms(rows, columns, labels[part], find(part))
+
+        return sum_over_blocks(block, x, y, tuple(self.parameters()), block_size)
 
 
 def _anchor_numbers(references: References, embeddings: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metric_lightning.miners.base import Miner
 from metric_lightning.types import Ratio
 
 Block = Callable[[Tensor, Tensor, int], dict[str, Ratio]]
@@ -32,9 +33,7 @@ def sum_over_blocks(
         block_size: rows at a time; None: chosen for the cache.
     """
     with torch.autocast(x.device.type, enabled=False):
-        one = y is x
-        x = full_precision(x)
-        y = x if one else full_precision(y)
+        x, y = both_full_precision(x, y)
         rows = automatic_block_size(len(y), x.device.type) if block_size is None else block_size
         if rows >= len(x):
             return {name: Ratio(part.total.sum(), part.count.sum()) for name, part in block(x, y, 0).items()}
@@ -42,6 +41,20 @@ def sum_over_blocks(
         names: list[str] = []
         sums = _BlockSums.apply(block, rows, names, x, y, *trained)
         return {name: Ratio(sums[0][k], sums[1][k]) for k, name in enumerate(names)}
+
+
+def check_block_size(owner: object, block_size: int | None, miner: Miner | None = None) -> None:
+    """Raise ValueError where a block has no rows, or the miner needs all rows at once."""
+    if block_size is None:
+        return
+    name = type(owner).__name__
+    if block_size < 1:
+        raise ValueError(f"{name}: block_size must be at least 1 or None, got {block_size}")
+    if miner is not None and not miner.row_wise:
+        raise ValueError(
+            f"{name}: block_size is {block_size}, but {type(miner).__name__} chooses over the whole batch at once; "
+            "leave block_size out, or take another miner"
+        )
 
 
 def automatic_block_size(columns: int, device_type: str) -> int:
@@ -52,6 +65,12 @@ def automatic_block_size(columns: int, device_type: str) -> int:
 def full_precision(x: Tensor) -> Tensor:
     """Return x in float32, or as it is in float64."""
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def both_full_precision(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return x and y likewise; one tensor where they are one."""
+    full = full_precision(x)
+    return full, full if y is x else full_precision(y)
 
 
 class _BlockSums(torch.autograd.Function):

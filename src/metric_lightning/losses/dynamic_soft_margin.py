@@ -4,6 +4,7 @@ N anchors, M references, T triplets; v (T,) d_ap - d_an, its histogram of B bins
 """
 
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,7 +13,9 @@ from metric_lightning.distances import Distance
 from metric_lightning.functional.distances import euclidean_distances
 from metric_lightning.functional.triplet_bands import triplet_band_sums, triplet_band_values
 from metric_lightning.functional.unit_rows import unit_rows
-from metric_lightning.losses.base import PairwiseLoss, check_positive
+from metric_lightning.losses.base import check_positive
+from metric_lightning.losses.recomputed_blocks import RecomputedBlocks
+from metric_lightning.losses.whole_batch import WholeBatchLoss
 from metric_lightning.miners.base import TripletMiner
 from metric_lightning.relevance import Relevance
 from metric_lightning.types import Pairs, Ratio, TripletBand, Triplets
@@ -54,7 +57,7 @@ def _place(values: Tensor, bins: int, reach: float) -> Tensor:
     return ((values + reach) * ((bins - 1) / (2 * reach))).clamp(0, bins - 1)
 
 
-class DynamicSoftMargin(PairwiseLoss):
+class DynamicSoftMarginLoss(WholeBatchLoss):
     """w(v) (d_ap - d_an), the mean over triplets, w the share of past triplets that were easier than v = d_ap - d_an.
 
     A margin that nobody has to choose: the hardest triplets weigh 1, the easiest 0, and what is hard follows the
@@ -81,15 +84,15 @@ class DynamicSoftMargin(PairwiseLoss):
         miner: picks triplets; None: the closest negative for each positive pair. Those of a band (`TripletMargin`) are
             never listed: two passes over N x M for each of an anchor's positives, in O(N x M) memory.
         relevance: what makes a pair positive; None: equal labels.
+        block_size: rows at a time, see `WholeBatchLoss`.
 
     Example:
-        >>> loss = DynamicSoftMargin(bins=3)
+        >>> loss = DynamicSoftMarginLoss(bins=3)
         >>> embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]])
         >>> loss(embeddings, torch.tensor([0, 0, 1]))  # v is -0.59 and 0; w 0.15 and 1
         tensor(-0.0429)
     """
 
-    row_wise = False
     histogram: Tensor
     started: Tensor
 
@@ -101,55 +104,70 @@ class DynamicSoftMargin(PairwiseLoss):
         distance: Distance | None = None,
         miner: TripletMiner | None = None,
         relevance: Relevance | None = None,
+        block_size: int | None = None,
     ):
-        super().__init__(UnitEuclideanDistance() if distance is None else distance, miner, relevance, None)
+        super().__init__(UnitEuclideanDistance() if distance is None else distance, miner, relevance, block_size)
         if bins < 2:
-            raise ValueError(f"DynamicSoftMargin: bins must be at least 2, got {bins}")
+            raise ValueError(f"DynamicSoftMarginLoss: bins must be at least 2, got {bins}")
         if not 0 < momentum <= 1:
-            raise ValueError(f"DynamicSoftMargin: momentum must be above 0 and at most 1, got {momentum}")
+            raise ValueError(f"DynamicSoftMarginLoss: momentum must be above 0 and at most 1, got {momentum}")
         self.momentum = momentum
         self.reach = check_positive(self, "reach", reach)
         self.register_buffer("histogram", torch.full((bins,), 1.0 / bins))
         self.register_buffer("started", torch.zeros((), dtype=torch.bool))
         self.take_margin(0.0)
 
-    def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
-        """Return each anchor's share (N,) of the sums."""
+    def observe(self, distances: Tensor, pairs: Pairs) -> tuple[Tensor, Triplets | TripletBand]:
+        """Return the distances (N, M) and the triplets picked."""
         pick = _closest_negatives if self.miner is None else self.miner
-        picked = pick(distances.detach(), pairs)
+        return distances, pick(distances.detach(), pairs)
+
+    def batch_terms(self, blocks: RecomputedBlocks) -> dict[str, Ratio]:
+        """Return the one part of the loss: first the histogram moves, then triplets are weighed by it."""
+        if self.training:
+            with torch.no_grad():
+                self._follow(*blocks.sum(self._values))
+        # The next batch may move the histogram before this one's backward pass.
+        return {"triplets": Ratio(*blocks.sum(partial(self._costs, self.histogram.clone())))}
+
+    def _values(self, distances: Tensor, picked: Triplets | TripletBand) -> tuple[Tensor, Tensor]:
+        """Return the histogram (B,) of the triplets' values, not yet divided by their number, and that."""
+        counts = torch.zeros_like(self.histogram)
+        number = counts.new_zeros(())
         if isinstance(picked, TripletBand):
-            return {"triplets": self._of_band(distances, picked)}
-        anchor, positive, negative = picked
-        values = distances[anchor, positive] - distances[anchor, negative]
-        if self.training:
-            self._observe([values.detach()])
-        costs = self._weights(values.detach()) * values
-        zeros = distances.new_zeros(len(distances))
-        return {"triplets": Ratio(zeros.index_add(0, anchor, costs), torch.bincount(anchor, minlength=len(zeros)))}
-
-    def _of_band(self, distances: Tensor, band: TripletBand) -> Ratio:
-        if self.training:
-            self._observe(triplet_band_values(distances.detach(), band))
-        # What is no triplet has a value of -inf and must cost 0.
-        total, _, every = triplet_band_sums(
-            distances, band, lambda v: self._weights(v) * v.clamp_min(-torch.finfo(v.dtype).max), self._weights
-        )
-        return Ratio(total, every)
-
-    def _weights(self, values: Tensor) -> Tensor:
-        return cumulative_weights(values, self.histogram.to(values.dtype), self.reach)
-
-    def _observe(self, parts: Iterable[Tensor]) -> None:
-        """Move the histogram towards that of the values in all parts, if there are any."""
-        newest, number = torch.zeros_like(self.histogram), 0
+            parts: Iterable[Tensor] = triplet_band_values(distances, picked)
+        else:
+            parts = [_differences(distances, picked)]
         for values in parts:
-            newest += len(values) * soft_histogram(values, len(self.histogram), self.reach).to(newest.dtype)
+            counts += len(values) * soft_histogram(values, len(counts), self.reach).to(counts.dtype)
             number += len(values)
-        if not number:
-            return
-        newest /= number
-        self.histogram.lerp_(newest, torch.where(self.started, self.momentum, 1.0).to(newest.dtype))
-        self.started.fill_(True)
+        return counts, number
+
+    def _follow(self, counts: Tensor, number: Tensor) -> None:
+        """Move the histogram towards that of this batch, if it has any triplets."""
+        momentum = torch.where(self.started, self.momentum, 1.0).to(counts.dtype)
+        self.histogram.lerp_(counts / number.clamp_min(1), momentum * (number > 0))
+        self.started.logical_or_(number > 0)
+
+    def _costs(self, histogram: Tensor, distances: Tensor, picked: Triplets | TripletBand) -> tuple[Tensor, Tensor]:
+        """Return the sum over triplets, and their number."""
+
+        def weights(values: Tensor) -> Tensor:
+            return cumulative_weights(values, histogram.to(values.dtype), self.reach)
+
+        if isinstance(picked, TripletBand):
+            # What is no triplet has a value of -inf and must cost 0.
+            total, _, every = triplet_band_sums(
+                distances, picked, lambda v: weights(v) * v.clamp_min(-torch.finfo(v.dtype).max), weights
+            )
+            return total.sum(), every.sum()
+        values = _differences(distances, picked)
+        return (weights(values.detach()) * values).sum(), torch.ones_like(values).sum()
+
+
+def _differences(distances: Tensor, triplets: Triplets) -> Tensor:
+    anchor, positive, negative = triplets
+    return distances[anchor, positive] - distances[anchor, negative]
 
 
 def _closest_negatives(distances: Tensor, pairs: Pairs) -> Triplets:

@@ -11,7 +11,7 @@ from metric_lightning.functional.class_costs import class_costs
 from metric_lightning.functional.distances import cosine_distances
 from metric_lightning.functional.slopes import with_slopes
 from metric_lightning.losses.base import MetricLoss, check_batch, check_positive
-from metric_lightning.losses.blocks import full_precision, sum_over_blocks
+from metric_lightning.losses.blocks import check_block_size, full_precision, sum_over_blocks
 from metric_lightning.losses.class_weights import ClassWeightLoss, random_directions
 from metric_lightning.types import Pairs, Ratio, References
 
@@ -88,8 +88,7 @@ class BatchInstanceLoss(MetricLoss):
 
     def __init__(self, scale: float = 64.0, block_size: int | None = None):
         super().__init__()
-        if block_size is not None and block_size < 1:
-            raise ValueError(f"BatchInstanceLoss: block_size must be at least 1 or None, got {block_size}")
+        check_block_size(self, block_size)
         self.scale = check_positive(self, "scale", scale)
         self.block_size = block_size
 

@@ -3,19 +3,22 @@
 s (N, M) similarities; p a positive pair, n a negative one, anywhere in the batch.
 """
 
+from functools import partial
+
 from torch import Tensor
 
 from metric_lightning.distances import CosineDistance, Distance
 from metric_lightning.functional.hinges import squared_hinge_sums
 from metric_lightning.functional.log_sums import positive_values
-from metric_lightning.functional.pairs import row_counts
-from metric_lightning.losses.base import PairwiseLoss, check_positive
+from metric_lightning.losses.base import check_positive
+from metric_lightning.losses.recomputed_blocks import RecomputedBlocks
+from metric_lightning.losses.whole_batch import WholeBatchLoss
 from metric_lightning.miners.base import PairMiner
 from metric_lightning.relevance import Relevance
 from metric_lightning.types import Pairs, Ratio
 
 
-class IntraPairVarianceLoss(PairwiseLoss):
+class IntraPairVarianceLoss(WholeBatchLoss):
     """mean_p max(0, (1 - e) m - s_p)^2 + mean_n max(0, s_n - (1 + f) k)^2, m and k the means of s_p and s_n.
 
     The means are over the whole batch: `row_wise` is False. They take part in the gradient. A regulariser beside
@@ -35,6 +38,7 @@ class IntraPairVarianceLoss(PairwiseLoss):
         distance: default cosine.
         miner: picks pairs; None: all pairs.
         relevance: what makes a pair positive; None: equal labels.
+        block_size: rows at a time, see `WholeBatchLoss`.
 
     Example:
         >>> import torch
@@ -44,8 +48,6 @@ class IntraPairVarianceLoss(PairwiseLoss):
         tensor(0.0119)
     """
 
-    row_wise = False
-
     def __init__(
         self,
         positive_tolerance: float = 0.01,
@@ -53,24 +55,36 @@ class IntraPairVarianceLoss(PairwiseLoss):
         distance: Distance | None = None,
         miner: PairMiner | None = None,
         relevance: Relevance | None = None,
+        block_size: int | None = None,
     ):
-        super().__init__(CosineDistance() if distance is None else distance, miner, relevance)
+        super().__init__(CosineDistance() if distance is None else distance, miner, relevance, block_size)
         self.positive_tolerance = check_positive(self, "positive_tolerance", positive_tolerance, zero=True)
         self.negative_tolerance = check_positive(self, "negative_tolerance", negative_tolerance, zero=True)
 
-    def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
-        """Return each anchor's share (N,) of the sums, which are of the whole batch."""
-        pairs = pairs if self.miner is None else self.miner(distances.detach(), pairs)
+    def observe(self, distances: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the similarities of positives with which of them count (N, P), and all (N, M) with the negatives."""
+        distances, pairs = super().observe(distances, pairs)
         similarities = self.distance.similarity(distances)
-        chosen, filled = positive_values(similarities, pairs.positive)
-        positives, negatives = (row_counts(mask, distances.dtype) for mask in (filled, pairs.negative))
-        low = (1 - self.positive_tolerance) * _mean(chosen, filled, positives)
-        high = (1 + self.negative_tolerance) * _mean(similarities, pairs.negative, negatives)
-        return {
-            "positive": Ratio(squared_hinge_sums(low - chosen, filled), positives),
-            "negative": Ratio(squared_hinge_sums(similarities - high, pairs.negative), negatives),
-        }
+        return *positive_values(similarities, pairs.positive), similarities, pairs.negative
+
+    def batch_terms(self, blocks: RecomputedBlocks) -> dict[str, Ratio]:
+        """Return the parts of the loss: first the means, then the costs around them."""
+        positive, positives, negative, negatives = blocks.sum(_sums)
+        low = (1 - self.positive_tolerance) * positive / positives.clamp_min(1)
+        high = (1 + self.negative_tolerance) * negative / negatives.clamp_min(1)
+        below, above = blocks.sum(partial(_costs, low, high))
+        return {"positive": Ratio(below, positives), "negative": Ratio(above, negatives)}
 
 
-def _mean(values: Tensor, mask: Tensor, counts: Tensor) -> Tensor:
-    return values.masked_fill(~mask, 0).sum() / counts.sum().clamp_min(1)
+def _sums(chosen: Tensor, filled: Tensor, similarities: Tensor, negative: Tensor) -> tuple[Tensor, ...]:
+    """Return the sum of the positives' similarities, their number, and the same of the negatives."""
+    positives, negatives = (mask.sum(dtype=chosen.dtype) for mask in (filled, negative))
+    return chosen.masked_fill(~filled, 0).sum(), positives, similarities.masked_fill(~negative, 0).sum(), negatives
+
+
+def _costs(
+    low: Tensor, high: Tensor, chosen: Tensor, filled: Tensor, similarities: Tensor, negative: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the sum of the costs of positives below `low`, and that of negatives above `high`."""
+    below, above = squared_hinge_sums(low - chosen, filled), squared_hinge_sums(similarities - high, negative)
+    return below.sum(), above.sum()

@@ -60,5 +60,5 @@ class ManhattanSimilarityLoss(PairwiseLoss):
     def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums."""
         pairs = pairs if self.miner is None else self.miner(distances.detach(), pairs)
-        similarity = distances.neg().exp()
-        return average_sides((1 - similarity).square(), similarity.square(), pairs, self.average)
+        errors = distances.neg().exp() - pairs.positive.to(distances.dtype)
+        return average_sides(errors.square(), pairs, self.average)

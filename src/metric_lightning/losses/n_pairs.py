@@ -68,18 +68,18 @@ class NPairsLoss(PairwiseLoss):
             return super().terms(embeddings, labels, references, pairs)
         if labels.ndim != 1:
             raise ValueError(f"NPairsLoss: one_pair_per_class needs labels (N,), got shape {tuple(labels.shape)}")
+        anchors, columns = first_two(labels) if references is None else first_pairs(labels, references)
+        classes = labels[anchors]
         if references is None:
-            anchors, columns = first_two(labels)
             # One look-up, as the gradient of each makes a matrix.
             x, y = embeddings.index_select(0, torch.cat([anchors, columns])).chunk(2)
-            chosen = References(y, labels[columns])
+            chosen = References(y, classes)
         else:
-            anchors, columns = first_pairs(labels, references)
             x = embeddings.index_select(0, anchors)
             chosen = References(references.embeddings.index_select(0, columns), references.labels[columns])
         if pairs is not None:
             pairs = Pairs(pairs.positive[anchors][:, columns], pairs.negative[anchors][:, columns])
-        return super().terms(x, labels[anchors], chosen, pairs)
+        return super().terms(x, classes, chosen, pairs)
 
     def block_terms(self, x: Tensor, y: Tensor, labels: Tensor, pairs: Pairs) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums, of the regulariser too."""
@@ -105,8 +105,9 @@ def first_two(labels: Tensor) -> tuple[Tensor, Tensor]:
     ordered, order = labels.sort(stable=True)
     again = ordered[1:] == ordered[:-1]
     second = again.clone()
-    second[1:] &= ~again[:-1]
-    return order[:-1][second], order[1:][second]
+    second[1:].gt_(again[:-1])
+    place = second.nonzero().squeeze(1)
+    return order[place], order[place + 1]
 
 
 def first_pairs(labels: Tensor, references: References) -> tuple[Tensor, Tensor]:

@@ -64,4 +64,5 @@ class PairCrossEntropyLoss(PairwiseLoss):
     def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums."""
         pairs = pairs if self.miner is None else self.miner(distances.detach(), pairs)
-        return average_sides(log_one_plus_exp(distances), log_one_plus_exp(-distances), pairs, self.average)
+        signs = pairs.positive.to(distances.dtype).mul_(2).sub_(1)
+        return average_sides(log_one_plus_exp(distances * signs), pairs, self.average)

@@ -32,8 +32,7 @@ def relaxed_similarity(cosines: Tensor, temperature: float = 0.1) -> Tensor:
 class _RelaxedSimilarity(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, cosines: Tensor, temperature: float) -> Tensor:
-        shares = (cosines - cosines.amax(dim=1, keepdim=True)).div_(temperature).exp_()
-        shares.div_(shares.sum(dim=1, keepdim=True))
+        shares = (cosines / temperature).softmax(dim=1)
         similarity = torch.linalg.vecdot(shares, cosines, dim=1)
         ctx.save_for_backward(cosines, shares, similarity)
         ctx.temperature = temperature
@@ -44,7 +43,7 @@ class _RelaxedSimilarity(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Any:
         cosines, shares, similarity = ctx.saved_tensors
         # dS / ds_k = p_k (1 + (s_k - S) / g)
-        rest = 1 - similarity / ctx.temperature
+        rest = torch.rsub(similarity, 1, alpha=1 / ctx.temperature)
         slopes = torch.add(rest[:, None], cosines, alpha=1 / ctx.temperature)
         return slopes.mul_(shares).mul_(gradient[:, None]), None
 
@@ -141,9 +140,9 @@ class SoftTripleLoss(ClassWeightLoss):
         self.weight = random_directions(self.centers, num_classes, embedding_dim)
 
     def prepare(self) -> tuple[Tensor, ...]:
-        """Return the centers as unit vectors (K C, D), and the weighted spread."""
+        """Return the centers as unit vectors (K C, D), and their spread, 0 where it has no weight."""
         centers = unit_rows(full_precision(self.weight))
-        spread = center_spread(centers) * self.spread_weight if self.spread_weight > 0 else centers.new_zeros(())
+        spread = center_spread(centers) if self.spread_weight > 0 else centers.new_zeros(())
         return centers.flatten(0, 1), spread
 
     def class_terms(self, embeddings: Tensor, labels: Tensor, prepared: tuple[Tensor, ...]) -> dict[str, Ratio]:
@@ -152,4 +151,4 @@ class SoftTripleLoss(ClassWeightLoss):
         cosines = (unit_rows(embeddings) @ centers.T).unflatten(1, (self.centers, -1))
         similarities = relaxed_similarity(cosines, self.temperature)
         costs = class_costs(similarities, labels, scale=self.scale, margin=self.margin)
-        return {"classes": Ratio(costs + spread, torch.ones_like(costs))}
+        return {"classes": Ratio(costs.add(spread, alpha=self.spread_weight), torch.ones_like(costs))}

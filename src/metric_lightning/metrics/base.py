@@ -50,6 +50,9 @@ class EmbeddingMetric(Part, Metric, ABC):
     measured (no query has a relevant item, say) is nan, never a number that looks like a result.
     """
 
+    uses_gallery: bool = True
+    """Whether `evaluate` looks at a gallery; where no metric does, the module embeds none."""
+
     full_state_update = False
     is_differentiable = False
     higher_is_better = None
@@ -64,12 +67,12 @@ class EmbeddingMetric(Part, Metric, ABC):
     gallery_groups: list[Tensor]
 
     _loss_distance: tuple[Distance | None]
-    _path_of: tuple[Callable[[int], str] | None]
+    _part: tuple[str | None, Callable[[int], str] | None]
 
     def __init__(self) -> None:
         super().__init__(dist_sync_fn=gather_parts)
         self._loss_distance = (None,)
-        self._path_of = (None,)
+        self._part = (None, None)
         for side in ("", "gallery_"):
             for name in EmbeddedSet._fields:
                 self.add_state(side + name, default=[], dist_reduce_fx="cat")
@@ -91,12 +94,13 @@ class EmbeddingMetric(Part, Metric, ABC):
         """
         self._loss_distance = (distance,)  # not as an attribute of its own: it would be registered
 
-    def take_paths(self, path_of: Callable[[int], str] | None) -> None:
-        """Take note of which file each sample of the next set is, by its index, for metrics that read lists of files.
+    def take_part(self, part: str | None, path_of: Callable[[int], str] | None = None) -> None:
+        """Take note of what the next set is, for metrics that read lists of samples: a part of the data, "val" or
+        "test", and the file of each of its samples, by index.
 
         The module calls it, before `fit` and `evaluate`. None: not known.
         """
-        self._path_of = (path_of,)
+        self._part = (part, path_of)
 
     def fit(self, queries: EmbeddedSet) -> None:
         """Choose what is to be chosen on validation data, a threshold say; mostly nothing."""

@@ -34,6 +34,8 @@ class ClusteringMetrics(EmbeddingMetric):
         {'nmi': 1.0, 'ami': 1.0, 'purity': 1.0}
     """
 
+    uses_gallery = False
+
     def __init__(
         self, clusters: int | None = None, restarts: int = 3, seed: int = 0, distance: TrueDistance = "euclidean"
     ) -> None:

@@ -38,6 +38,8 @@ class CrossViewRetrieval(EmbeddingMetric):
         (0.666..., 0.666...)
     """
 
+    uses_gallery = False
+
     def __init__(
         self,
         own: Literal["left_out", "kept"] = "left_out",
@@ -85,6 +87,8 @@ class CrossViewTrials(EmbeddingMetric):
         >>> trials.evaluate(EmbeddedSet(points, torch.tensor([0, 0, 1, 1]), torch.arange(4)))["first_to_second_2_way"]
         1.0
     """
+
+    uses_gallery = False
 
     def __init__(
         self, ways: int = 20, episodes: int = 400, seed: int = 0, distance: Literal["euclidean", "cosine"] = "euclidean"

@@ -50,6 +50,8 @@ class FewShotAccuracy(EmbeddingMetric):
         1.0
     """
 
+    uses_gallery = False
+
     def __init__(
         self,
         ways: int = 5,

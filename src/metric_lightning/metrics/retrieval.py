@@ -91,6 +91,7 @@ class RetrievalMetrics(EmbeddingMetric):
         self.full_ranking = full_ranking
         self.distance: Distance = distance
         self.search: Search = search
+        self.uses_gallery = search != "queries"
         self.skip_group: SkippedGroup = skip_group
 
     def evaluate(self, queries: EmbeddedSet, gallery: EmbeddedSet | None = None) -> dict[str, float]:

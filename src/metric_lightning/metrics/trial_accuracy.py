@@ -42,6 +42,8 @@ class OneShotTrials(EmbeddingMetric):
         {}
     """
 
+    uses_gallery = False
+
     def __init__(self, ways: int = 20, distance: JudgingDistance = "euclidean") -> None:
         super().__init__()
         if ways < 2:

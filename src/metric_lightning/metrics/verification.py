@@ -1,18 +1,15 @@
 """Verification metrics of an embedded set."""
 
-import math
-import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from metric_lightning.functional.class_bootstrap import JudgedPairs, class_intervals
 from metric_lightning.functional.pair_distances import MOST_EXACT_PAIRS, count_all_pairs, pair_distances
-from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.functional.verification import (
     PairCounts,
     accuracy,
@@ -42,8 +39,8 @@ class VerificationMetrics(EmbeddingMetric):
     module's `state_dict`, and so of its checkpoint. On the very data that it was fitted to, the accuracy is flattering.
 
     - **Pairs**: all pairs of the set, each once, none of a sample with itself; or those of a file (see `read_pairs`),
-      by index or by path. A list by path may be of the test part alone: on a set that holds none of its samples (the
-      validation part) all pairs are what `fit` goes by, and the figures are nan, with a warning.
+      by index or by path, of one part of the data (`pairs_part`). On another part there are no figures, and `fit` goes
+      by all pairs.
     - **Ties**: equal distances are accepted together; in the ROC-AUC a tie counts one half.
     - **One kind of pairs only**: all figures are nan, and `fit` fits nothing.
 
@@ -54,6 +51,7 @@ class VerificationMetrics(EmbeddingMetric):
             With `distance="loss"`, whose range isn't known, figures are exact whatever is given.
             See `functional.pair_distances.count_all_pairs` for what bins cost in precision.
         pairs_file: a list of pairs to judge instead of all, LFW's `pairs.txt` say. Always exact.
+        pairs_part: the part that the list is of, "test" or "val".
         calibration: "platt" or "isotonic", how the probability is fitted.
         replicates: resample the classes so often, and give the ends of the 95% interval of every ROC-AUC, EER and TAR
         as
@@ -76,12 +74,15 @@ class VerificationMetrics(EmbeddingMetric):
         [True, False]
     """
 
+    uses_gallery = False
+
     def __init__(
         self,
         false_accept_rates: tuple[float, ...] = (0.1, 0.01, 0.001),
         distance: JudgingDistance = "euclidean",
         bins: int | None = 2**20,
         pairs_file: str | None = None,
+        pairs_part: Literal["val", "test"] = "test",
         calibration: Method = "platt",
         balanced: bool = True,
         replicates: int = 0,
@@ -97,50 +98,46 @@ class VerificationMetrics(EmbeddingMetric):
             raise ValueError(
                 f"replicates={replicates} must be 0 or at least 2, and 0 with a pairs_file, whose pairs have no classes"
             )
+        if pairs_part not in ("val", "test"):
+            raise ValueError(f"pairs_part={pairs_part!r} must be 'val' or 'test'")
         self.replicates = replicates
         self.false_accept_rates = tuple(false_accept_rates)
         self.distance = check_judging(distance)
         self.bins, self.balanced = bins, balanced
         self.method: Method = calibration
         self.calibration: Calibration | None = None
-        self.pairs_file = pairs_file
+        self.pairs_file, self.pairs_part = pairs_file, pairs_part
         self.pairs = None if pairs_file is None else read_pairs(Path(pairs_file))
 
     def fit(self, queries: EmbeddedSet) -> None:
         """Fit threshold and probability to a validation set; nothing changes where its pairs are of one kind."""
-        counts = self._counts(queries) or self._of_all(queries)
+        counts = self._counts(queries) if self._lists_this_part() else self._of_all(queries)
         if counts.same.sum() > 0 and counts.different.sum() > 0:
             self.calibration = fit_calibration(counts, self.method, self.balanced)
 
     def evaluate(self, queries: EmbeddedSet, gallery: EmbeddedSet | None = None) -> dict[str, float]:
         """Return the figures of the set's pairs; a gallery isn't looked at."""
+        if not self._lists_this_part():
+            return {}
         counts = self._counts(queries)
-        if counts is None:
-            assert self.pairs is not None
-            warnings.warn(
-                f"{self.pairs_file}: none of its samples ({self.pairs.first[0]} is the first) is in this set, so its "
-                "figures are nan",
-                stacklevel=2,
-            )
-            return dict.fromkeys(self._judged_by(), math.nan)
         figures = {name: figure(counts) for name, figure in self._judged_by().items()}
         if self.replicates:
             figures |= self._intervals(queries)
         if self.pairs is not None and self.pairs.folds is not None:
-            distances = self._listed(queries, self.pairs)
-            assert distances is not None
-            found = fold_accuracy(distances, self.pairs.same, self.pairs.folds)
+            found = fold_accuracy(self._listed(queries, self.pairs), self.pairs.same, self.pairs.folds)
             figures |= {"fold_accuracy": found.mean, "fold_accuracy_standard_error": found.standard_error}
         if self.calibration is not None:
             figures["verification_accuracy"] = accuracy(counts, self.calibration.threshold, self.balanced)
         return figures
 
-    def _counts(self, samples: EmbeddedSet) -> PairCounts | None:
-        """Return the pairs to judge; None where the list is of files none of which is in the set."""
+    def _lists_this_part(self) -> bool:
+        """Return whether the pairs to judge are of the set at hand: all of any, or a list of this very part."""
+        return self.pairs is None or self._part[0] in (None, self.pairs_part)
+
+    def _counts(self, samples: EmbeddedSet) -> PairCounts:
         if self.pairs is None:
             return self._of_all(samples)
-        distances = self._listed(samples, self.pairs)
-        return None if distances is None else count_pairs(distances, self.pairs.same)
+        return count_pairs(self._listed(samples, self.pairs), self.pairs.same)
 
     def _of_all(self, samples: EmbeddedSet) -> PairCounts:
         if self.distance != "loss":
@@ -171,12 +168,11 @@ class VerificationMetrics(EmbeddingMetric):
         classes = torch.unique(samples.labels, return_inverse=True)[1]
         if self.distance == "loss":
             found = [part[0] for part in all_pairs(learned(*self._loss_distance), samples.embeddings, samples.labels)]
-            distances = torch.cat(found) if found else torch.empty(0)
         else:
-            points = (
-                unit_rows(samples.embeddings.double()) if self.distance == "cosine" else samples.embeddings.double()
-            )
-            distances = torch.nn.functional.pdist(points) if len(points) > 1 else torch.empty(0)
+            rows = range(len(samples.labels) - 1)
+            x = samples.embeddings
+            found = [pair_distances(x[row].expand_as(x[row + 1 :]), x[row + 1 :], self.distance) for row in rows]
+        distances = torch.cat(found) if found else torch.empty(0)
         pairs = JudgedPairs(distances, classes[first], classes[second])
         ends = class_intervals(pairs, self._judged_by(), self.replicates)
         return {f"{name}_{end}": getattr(ends[name], end) for name in ends for end in ("low", "high")}
@@ -187,20 +183,19 @@ class VerificationMetrics(EmbeddingMetric):
             return listed_distances(learned(*self._loss_distance), first, second)
         return pair_distances(first, second, self.distance).cpu()
 
-    def _listed(self, samples: EmbeddedSet, pairs: PairList) -> Tensor | None:
-        """(n,) distances of the listed pairs; None where the list is of files none of which is in the set."""
+    def _listed(self, samples: EmbeddedSet, pairs: PairList) -> Tensor:
+        """(n,) distances of the listed pairs."""
         names = list(dict.fromkeys((*pairs.first, *pairs.second)))
         if pairs.by_index:
             place = {str(index): place for place, index in enumerate(samples.indices.tolist())}
         else:
-            (path_of,) = self._path_of
+            _, path_of = self._part
             place = places_by_path(names, [] if path_of is None else [path_of(i) for i in samples.indices.tolist()])
-            if not place:
-                return None
         missing = [name for name in names if name not in place]
         if missing:
             raise ValueError(
-                f"the list of pairs names {len(missing)} samples that aren't in the set, {missing[0]} first"
+                f"{self.pairs_file} names {len(missing)} samples that aren't in the set, {missing[0]} first; "
+                "pairs_part says which part a list is of"
             )
         first, second = (samples.embeddings[[place[name] for name in side]] for side in (pairs.first, pairs.second))
         return self.distances(first, second)

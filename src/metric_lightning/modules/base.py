@@ -105,6 +105,7 @@ class MetricModule(Part, LightningModule, ABC):
             metric.take_distance(judging)  # type: ignore[operator]
         self.evaluated: dict[str, EmbeddedSet] = {}
         self._optimization = Optimization(optimizer, scheduler, scheduler_interval, loss_lr_scale)
+        self.validated_step: int | None = None  # when the validation set was evaluated last
         self._embed_chunk_size = embed_chunk_size
         self._compile_network = compile_network
         self._channels_last = channels_last
@@ -299,11 +300,15 @@ class MetricModule(Part, LightningModule, ABC):
         if self.trainer.sanity_checking:
             return
         self.evaluated[stage] = queries
+        if stage == "val":
+            self.validated_step = self.global_step
         figures = figures_of(self.metrics, queries, self._gallery(), dataset, stage)  # type: ignore[arg-type]
         # Every rank has the whole set, and so the same figures: nothing is to be reduced.
         self.log_dict({f"{stage}/{name}": value for name, value in figures.items()}, rank_zero_only=True)
 
     def _gallery(self) -> EmbeddedSet | None:
+        if not any(metric.uses_gallery for metric in self.metrics):
+            return None
         loader = gallery_loader(self.trainer)
         return None if loader is None else with_groups(self.embed(loader), getattr(loader, "dataset", None))
 

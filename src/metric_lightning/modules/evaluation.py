@@ -59,7 +59,7 @@ def figures_of(
     """Return all figures of a stage; metrics fit what they choose on validation data, "val"."""
     figures: dict[str, float] = {}
     for metric in metrics:
-        metric.take_paths(getattr(dataset, "path_of", None))
+        metric.take_part(stage, getattr(dataset, "path_of", None))
         if stage == "val":
             metric.fit(queries)
         figures |= metric.evaluate(queries, gallery)

@@ -14,12 +14,17 @@ def shipping_record(module: LightningModule) -> dict[str, Any]:
 
     - `module`: import path of its class;
     - `data`: the data module's class, and the numbers of samples and classes of each part; None without one;
-    - `figures`: what was measured last, "val/map_at_r" and so on;
+    - `figures`: what was measured last, "val/map_at_r" and so on; of validation none that is of earlier weights;
     - `epoch`, `step`: when.
     """
     trainer = module.trainer
     data = getattr(trainer, "datamodule", None)
-    found = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    validated = getattr(module, "validated_step", None) == trainer.global_step
+    found = {
+        name: float(value)
+        for name, value in trainer.callback_metrics.items()
+        if validated or not name.startswith("val/")
+    }
     return {
         "module": _path_of(module),
         "data": None if data is None else {"class": _path_of(data), "parts": _parts(data)},

@@ -1,6 +1,7 @@
 """Networks that map inputs to embeddings."""
 
 from metric_lightning.functional.unit_rows import unit_rows
+from metric_lightning.networks.averaged_views import AveragedViews
 from metric_lightning.networks.backbone import Backbone
 from metric_lightning.networks.base import EmbeddingNetwork
 from metric_lightning.networks.batch_hard_net import BatchHardNet
@@ -18,6 +19,7 @@ from metric_lightning.networks.two_towers import TwoTowers
 
 __all__ = [
     "Backbone",
+    "AveragedViews",
     "BatchHardNet",
     "Conv4",
     "EmbeddingNet",

@@ -8,6 +8,9 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from metric_lightning.plots.letters import drawable, give_fonts
+from metric_lightning.printable import printable
+
 Pixels = NDArray[np.uint8]
 
 DOTS_PER_INCH = 100
@@ -27,6 +30,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 def pixels(figure: Figure) -> Pixels:
     """Draw the figure; (height, width, 3) uint8."""
+    give_fonts(figure)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
@@ -42,11 +46,12 @@ def png(image: Pixels) -> bytes:
 def plain(text: object) -> str:
     r"""Return a text as matplotlib shows it letter by letter: `$` starts no formula, `_` hides no legend entry.
 
-    Tabs and ends of line, which no font has, become spaces.
+    Tabs and ends of line become spaces, other characters that no font has are spelled out, and other letters that no
+    font has are squares.
 
     Example:
         >>> plain("_5$")
         ' _5\\$'
     """
-    escaped = " ".join(str(text).split()).replace("$", r"\$")
+    escaped = drawable(printable(" ".join(str(text).split()))).replace("$", r"\$")
     return f" {escaped}" if escaped.startswith("_") else escaped

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metric_lightning.callbacks.files import write_atomically
+from metric_lightning.printable import printable
 from metric_lightning.report.page import report_page
 from metric_lightning.report.run_files import read_run
 
@@ -26,4 +27,4 @@ def main(arguments: Sequence[str]) -> None:
     runs = [read_run(folder) for folder in options.runs]
     path = options.output or runs[0].folder / "report.html"
     write_atomically(path, report_page(runs))
-    print(f"report of {len(runs)} run{'s' * (len(runs) != 1)}: {path}")
+    print(f"report of {len(runs)} run{'s' * (len(runs) != 1)}: {printable(path)}")

@@ -11,6 +11,7 @@ from metric_lightning.callbacks.events import read_scalars, read_texts
 from metric_lightning.callbacks.run_folder import FIGURES
 from metric_lightning.errors import UserError
 from metric_lightning.plots.learning_curves import Curve
+from metric_lightning.printable import printable
 
 _DIAGNOSIS = "diagnosis/"
 
@@ -85,7 +86,7 @@ def _number(version: Path) -> int:
 def _name_of(folder: Path) -> str:
     parts = folder.resolve().parts
     start = len(parts) - parts[::-1].index("lightning_logs") if "lightning_logs" in parts else len(parts) - 2
-    return "/".join(parts[start:])
+    return printable("/".join(parts[start:]))
 
 
 def _read_json(path: Path) -> dict[str, Any]:

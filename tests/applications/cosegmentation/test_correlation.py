@@ -1,9 +1,11 @@
+from itertools import product
+
 import pytest
 import torch
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from metric_lightning.applications.cosegmentation import MutualCorrelation, mutual_correlation
+from metric_lightning.applications.cosegmentation import MutualCorrelation, mutual_correlation, strongest_match
 from metric_lightning.applications.cosegmentation.correlation import displacements
 
 
@@ -80,8 +82,32 @@ def test_cosines_lie_in_one_and_zero_features_stay_zero() -> None:
     assert one.grad is not None and one.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 4, 4), (2, 2, 3, 5), (3, 2, 1, 1)])
+def test_the_strongest_match_is_the_largest_product_with_any_place(shape: tuple[int, ...]) -> None:
+    maps = torch.randn(2, *shape, dtype=torch.float64)
+    for found, (one, other) in zip(strongest_match(*maps), (maps, maps.flip(0)), strict=True):
+        assert found.shape == (shape[0], 1, *shape[2:])
+        for pair, row, column in product(*(range(extent) for extent in (shape[0], *shape[2:]))):
+            here = one[pair, :, row, column]
+            there = other[pair].flatten(1).T
+            assert found[pair, 0, row, column].item() == pytest.approx(max(float(here @ each) for each in there))
+
+
+def test_the_strongest_match_is_a_further_channel_of_the_layer() -> None:
+    maps = torch.randn(2, 2, 3, 4, 6)
+    layer = MutualCorrelation(normalize=True, strongest=True)
+    plain = MutualCorrelation(normalize=True)(*maps)
+    units = maps / maps.norm(dim=2, keepdim=True)
+    for found, all_products, best in zip(layer(*maps), plain, strongest_match(*units), strict=True):
+        assert found.shape[1] == layer.channels(4, 6) == 11**2 + 1
+        assert torch.equal(found[:, :-1], all_products)
+        torch.testing.assert_close(found[:, -1:], best)
+
+
 def test_maps_of_different_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="one shape"):
         mutual_correlation(torch.zeros(1, 2, 3, 3), torch.zeros(1, 2, 3, 4))
+    with pytest.raises(ValueError, match="one shape"):
+        strongest_match(torch.zeros(1, 2, 3, 3), torch.zeros(1, 2, 3, 4))
     with pytest.raises(ValueError, match="reach"):
         MutualCorrelation(reach=-1)

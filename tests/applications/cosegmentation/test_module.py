@@ -70,7 +70,10 @@ def test_the_ablation_lacks_the_layer_and_nothing_else() -> None:
         net.build((2, 3, 32, 32))
     shapes = [{name: value.shape for name, value in net.state_dict().items()} for net in (with_it, without)]
     different = [name for name in shapes[0] if shapes[0][name] != shapes[1][name]]
-    assert shapes[0].keys() == shapes[1].keys() and different == ["layers.0.0.weight"]
+    # What takes in both the features and what is compared.
+    decoder_inputs = {f"layers.0.{name}" for name in ("weight", "bias", "running_mean", "running_var")}
+    decoder_inputs.add("layers.1.0.weight")
+    assert shapes[0].keys() == shapes[1].keys() and set(different) == decoder_inputs
 
 
 def test_vgg16_makes_maps_of_a_sixteenth() -> None:
@@ -79,8 +82,8 @@ def test_vgg16_makes_maps_of_a_sixteenth() -> None:
 
 
 def test_sizes_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="multiples of 8"):
-        network().build((2, 3, 36, 32))
+    with pytest.raises(ValueError, match="multiples of 4"):
+        network().build((2, 3, 34, 32))
     with pytest.raises(ValueError, match="takes pairs"):
         network().build((3, 32, 32))
 
@@ -106,7 +109,8 @@ def test_it_learns_what_two_pictures_share_and_comes_back_from_its_checkpoint(tm
 
 
 def test_the_picture_has_a_column_for_each_pair() -> None:
-    pairs = MaskedPairs(torch.randn(3, 2, 3, 16, 16), torch.rand(3, 2, 16, 16) < 0.5)
+    masks = torch.rand(3, 2, 16, 16) < 0.5
+    pairs = MaskedPairs(torch.randn(3, 2, 3, 16, 16), masks, masks.long())
     figure = pair_figure(pairs, {"some method": pairs.masks})
     assert len(figure.axes) == 3 * 6 and pixels(figure).std() > 10
     assert [axis.get_xlabel() for axis in figure.axes].count("1.00") == 6

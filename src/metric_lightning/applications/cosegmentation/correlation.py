@@ -50,22 +50,59 @@ def mutual_correlation(first: Tensor, second: Tensor, reach: int | None = None) 
                 [ 3., 10.],
                 [ 5.,  0.]])
     """
+    if reach is not None and reach < 0:
+        raise ValueError(f"reach must be at least 0 or None, got {reach}")
+    products = place_products(first, second)
+    forth, back = (_by_displacement(each, first.shape[2:], reach) for each in (products, products.transpose(1, 2)))
+    return forth, back
+
+
+def strongest_match(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how alike each place of either feature map is to the one place of the other that is most like it.
+
+        s_AB(i, j) = max over m, n of <f_A(i, j), f_B(m, n)>        s_BA likewise
+
+    Wherever in the other image it is: what both images show is told from what one of them shows without knowing at
+    which displacement to look.
+
+    Args:
+        first: f_A, (n, C, h, w).
+        second: f_B, (n, C, h, w).
+
+    Returns:
+        s_AB and s_BA, each (n, 1, h, w).
+
+    Raises:
+        ValueError: the maps differ in shape.
+
+    Example:
+        >>> one, other = torch.tensor([[[[1.0, -2.0]]]]), torch.tensor([[[[3.0, 5.0]]]])
+        >>> strongest_match(one, other)[0].flatten()
+        tensor([ 5., -6.])
+    """
+    products = place_products(first, second)
+    forth, back = (products.amax(axis)[:, None].unflatten(2, first.shape[2:]) for axis in (2, 1))
+    return forth, back
+
+
+def place_products(first: Tensor, second: Tensor) -> Tensor:
+    """Return <f_A(i, j), f_B(m, n)> of all places of two feature maps (n, C, h, w), as (n, h w, h w).
+
+    Raises:
+        ValueError: the maps differ in shape.
+    """
     if first.shape != second.shape or first.ndim != 4:
         raise ValueError(
             f"feature maps must both be (n, C, h, w) of one shape, got {tuple(first.shape)} and {tuple(second.shape)}"
         )
-    height, width = first.shape[2:]
-    if reach is None:
-        reach = max(height, width) - 1
-    if reach < 0:
-        raise ValueError(f"reach must be at least 0 or None, got {reach}")
-    products = first.flatten(2).transpose(1, 2) @ second.flatten(2)
-    forth, back = (_by_displacement(each, height, width, reach) for each in (products, products.transpose(1, 2)))
-    return forth, back
+    return first.flatten(2).transpose(1, 2) @ second.flatten(2)
 
 
-def _by_displacement(products: Tensor, height: int, width: int, reach: int) -> Tensor:
+def _by_displacement(products: Tensor, size: torch.Size, reach: int | None) -> Tensor:
     """Sort (n, h w, h w) products of places into (n, D^2, h, w)."""
+    height, width = size
+    if reach is None:
+        reach = max(size) - 1
     steps = torch.arange(-reach, reach + 1, device=products.device)
     rows = torch.arange(height, device=products.device)[:, None] + steps  # (h, D): the row m of each displacement
     columns = torch.arange(width, device=products.device)[:, None] + steps
@@ -83,9 +120,10 @@ class MutualCorrelation(Part, nn.Module):
         reach: displacements up to so many places along each axis; None: all.
         normalize: take cosines instead of products: features of unit length. The paper's definition is the product;
             a small network trained from scratch is steadier with cosines.
+        strongest: give `strongest_match` as a further channel, the last.
 
     Shape:
-        twice (n, C, h, w) to twice (n, D^2, h, w).
+        twice (n, C, h, w) to twice (n, D^2, h, w), or (n, D^2 + 1, h, w) with the strongest match.
 
     Example:
         >>> one, other = MutualCorrelation()(torch.randn(2, 16, 4, 3), torch.randn(2, 16, 4, 3))
@@ -93,21 +131,26 @@ class MutualCorrelation(Part, nn.Module):
         torch.Size([2, 49, 4, 3])
     """
 
-    def __init__(self, reach: int | None = None, normalize: bool = False):
+    def __init__(self, reach: int | None = None, normalize: bool = False, strongest: bool = False):
         super().__init__()
         if reach is not None and reach < 0:
             raise ValueError(f"MutualCorrelation: reach must be at least 0 or None, got {reach}")
-        self.reach, self.normalize = reach, normalize
+        self.reach, self.normalize, self.strongest = reach, normalize, strongest
 
     def channels(self, height: int, width: int) -> int:
-        """Return D^2 for feature maps of this size."""
-        return (displacements(height, width) if self.reach is None else 2 * self.reach + 1) ** 2
+        """Return how many channels come of feature maps of this size."""
+        span = displacements(height, width) if self.reach is None else 2 * self.reach + 1
+        return span**2 + self.strongest
 
     def forward(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         """Return c_AB and c_BA."""
         if self.normalize:
             first, second = _unit_places(first), _unit_places(second)
-        return mutual_correlation(first, second, self.reach)
+        forth, back = mutual_correlation(first, second, self.reach)
+        if self.strongest:
+            best_forth, best_back = strongest_match(first, second)
+            forth, back = torch.cat([forth, best_forth], 1), torch.cat([back, best_back], 1)
+        return forth, back
 
 
 def _unit_places(features: Tensor) -> Tensor:

@@ -1,15 +1,12 @@
 """Semi-synthetic pairs: garments of Fashion-MNIST pasted into photographs that come with packages."""
 
-from pathlib import Path
+from itertools import product
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from sklearn.datasets import load_sample_images
 from torch import Tensor
-from torch.nn.functional import interpolate
 
-from metric_lightning.applications.cosegmentation.pairs import PairDataset
+from metric_lightning.applications.cosegmentation.pasting import GarmentKind, PastedPairs
+from metric_lightning.applications.cosegmentation.photographs import PHOTOGRAPHS, photograph
 from metric_lightning.data import (
     ArrayDataset,
     BatchStrategy,
@@ -19,19 +16,10 @@ from metric_lightning.data import (
     MetricDataModule,
 )
 from metric_lightning.data.dataset import Subset
-from metric_lightning.data.randomness import torch_random_restored
 from metric_lightning.data.strategy import require_at_least
 from metric_lightning.errors import UserError
 
-PHOTOGRAPHS = {
-    "train": ("astronaut", "brick", "chelsea", "gravel", "motorcycle_left", "rocket", "flower"),
-    "validation": ("immunohistochemistry", "motorcycle_right"),
-    "test": ("china", "coffee", "grass", "camera"),
-}
-"""Of scikit-image, and two of scikit-learn; no photograph is in two parts (motorcycle_right is motorcycle_left's stereo
-partner: it validates only)."""
-
-_INK = 40  # of 255: darker pixels of a garment's picture are its background
+_EXTENTS = ((1.0, 1.0), (1.0, 0.5), (0.5, 1.0))  # height and width; the first as it is
 
 
 class GarmentPairs(MetricDataModule):
@@ -58,6 +46,7 @@ class GarmentPairs(MetricDataModule):
         rotated_classes: train also on garments turned by 90, 180 and 270 degrees, as kinds of their own: a pair may
             then show a boot in both pictures and a boot upside down in one. Six classes alone are few to learn
             comparing from.
+        stretched_classes: train also on garments half as wide, and half as high, as kinds of their own.
         batches: how training batches are drawn. None: `PlainBatches()`.
         eval_batch_size: pairs in a batch of the other loaders.
         num_workers: processes that load.
@@ -80,6 +69,7 @@ class GarmentPairs(MetricDataModule):
         garment_size: tuple[int, int] = (22, 32),
         coloured: bool = False,
         rotated_classes: bool = False,
+        stretched_classes: bool = False,
         batches: BatchStrategy | None = None,
         eval_batch_size: int = 64,
         num_workers: int = 0,
@@ -93,7 +83,8 @@ class GarmentPairs(MetricDataModule):
             raise ValueError(f"garment_size must be 1 <= smallest <= largest <= size={size}, got {garment_size}")
         self.garment_size = garment_size
         self.coloured = coloured
-        self._turns = 4 if rotated_classes else 1
+        turns, extents = range(4 if rotated_classes else 1), _EXTENTS if stretched_classes else _EXTENTS[:1]
+        self._changes = list(product(turns, extents))
         self._garments = FashionMNIST(root=root)
         names = self._garments.class_names
         # Coat, trouser, sandal, bag: one of each kind, unlike each other.
@@ -144,126 +135,10 @@ class GarmentPairs(MetricDataModule):
         return self.train_set, self.test_set
 
     def _pasted(self, part: str, images: Tensor, labels: Tensor, classes: list[int], count: int) -> LabelledDataset:
-        turns = range(self._turns if part == "train" else 1)
-        kinds = [(number, images[labels == number].rot90(turn, (2, 3))) for turn in turns for number in classes]
+        of_class = [(number, images[labels == number]) for number in classes]
+        changes = self._changes if part == "train" else self._changes[:1]
+        kinds = [GarmentKind(*garments, *change) for change in changes for garments in of_class]
         pictures = [photograph(name, 2 * self.size) for name in PHOTOGRAPHS[part]]
         settings = (self.size, self.garment_size, self.distractors, self.coloured)
         pairs = PastedPairs(kinds, pictures, count, settings, self.own_class_names, fixed=part != "train")
         return Subset(pairs, torch.arange(count), self._number_of[pairs.labels], self.class_names)
-
-
-class PastedPairs(PairDataset):
-    """Pairs of pictures with garments pasted in; pair i shows kind i modulo their number.
-
-    Args:
-        kinds: of garments, each the number of its class and pictures (k, 1, h, w) uint8.
-        photographs: (3, H, W) uint8 each, larger than `size`.
-        count: pairs.
-        settings: (size, (smallest, largest garment), distractors, coloured).
-        class_names: of all classes.
-        fixed: pair i is always the same; else it is drawn from torch's random numbers.
-    """
-
-    def __init__(
-        self,
-        kinds: list[tuple[int, Tensor]],
-        photographs: list[Tensor],
-        count: int,
-        settings: tuple[int, tuple[int, int], int, bool],
-        class_names: list[str],
-        fixed: bool,
-    ):
-        self.size, self.garment_size, self.distractors, self.coloured = settings
-        self.kinds, self.photographs, self.fixed = kinds, photographs, fixed
-        labels = [kinds[place % len(kinds)][0] for place in range(count)]
-        super().__init__(labels, class_names, (2, 3, self.size, self.size))
-
-    def pair(self, index: int) -> tuple[Tensor, Tensor]:
-        shared = index % len(self.kinds)
-        if not self.fixed:
-            return self._drawn(shared)
-        with torch_random_restored() as random:
-            random.manual_seed(index)
-            return self._drawn(shared)
-
-    def _drawn(self, shared: int) -> tuple[Tensor, Tensor]:
-        others = [kind for kind in range(len(self.kinds)) if kind != shared]
-        order = [others[place] for place in torch.randperm(len(others)).tolist()]
-        pictures, masks = [], []
-        for side in range(2):
-            distracting = order[side * self.distractors : (side + 1) * self.distractors]
-            picture, mask = self._picture(shared, distracting)
-            pictures.append(picture)
-            masks.append(mask)
-        return torch.stack(pictures), torch.stack(masks)
-
-    def _picture(self, shared: int, distracting: list[int]) -> tuple[Tensor, Tensor]:
-        photo = self.photographs[_below(len(self.photographs))]
-        top, left = (_below(extent - self.size + 1) for extent in photo.shape[1:])
-        picture = photo[:, top : top + self.size, left : left + self.size].float()
-        mask = torch.zeros(self.size, self.size, dtype=torch.bool)
-        kinds = [shared, *distracting]
-        for kind in (kinds[place] for place in torch.randperm(len(kinds)).tolist()):
-            garment, shape = self._garment(kind)
-            side = garment.shape[-1]
-            row, column = self._place(mask if kind != shared else None, shape)
-            window = (slice(row, row + side), slice(column, column + side))
-            picture[:, window[0], window[1]] = torch.where(shape, garment, picture[:, window[0], window[1]])
-            mask[window] = (mask[window] | shape) if kind == shared else (mask[window] & ~shape)
-        return picture.round().to(torch.uint8), mask
-
-    def _garment(self, kind: int) -> tuple[Tensor, Tensor]:
-        """Return a garment (3, s, s) in a random colour, and where it is (s, s)."""
-        pictures = self.kinds[kind][1]
-        small, large = self.garment_size
-        side = small + _below(large - small + 1)
-        scaled = interpolate(pictures[_below(len(pictures))][None].float(), (side, side), mode="bilinear")[0]
-        if torch.rand(()) < 0.5:
-            scaled = scaled.flip(2)
-        colour = 0.35 + 0.65 * torch.rand(3 if self.coloured else 1, 1, 1)
-        # Bright garments in any colour; the least of their own light is kept so that dark ones aren't holes.
-        return ((40 + scaled * 215 / 255) * colour).expand(3, -1, -1), scaled[0] > _INK
-
-    def _place(self, taken: Tensor | None, shape: Tensor) -> tuple[int, int]:
-        """Return a random corner; of several draws the one that hides least of the shared garment."""
-        side = shape.shape[-1]
-        places = [(_below(self.size - side + 1), _below(self.size - side + 1)) for _ in range(4)]
-        if taken is None:
-            return places[0]
-        hidden = [int((taken[r : r + side, c : c + side] & shape).sum()) for r, c in places]
-        return places[hidden.index(min(hidden))]
-
-
-def photograph(name: str, least: int) -> Tensor:
-    """Return a photograph of scikit-image or scikit-learn (3, H, W) uint8, its shorter side scaled to `least` pixels.
-
-    Raises:
-        UserError: scikit-image isn't installed.
-    """
-    found = _pixels(name)
-    if found.ndim == 2:
-        found = np.repeat(found[..., None], 3, axis=2)
-    picture = torch.from_numpy(found[..., :3].copy()).permute(2, 0, 1).float()[None]
-    factor = least / min(picture.shape[2:])
-    shape = [max(least, round(extent * factor)) for extent in picture.shape[2:]]
-    return interpolate(picture, shape, mode="bilinear", antialias=True)[0].round().clamp(0, 255).to(torch.uint8)
-
-
-def _pixels(name: str) -> NDArray[np.uint8]:
-    if name in ("china", "flower"):
-        samples = load_sample_images()
-        names = [Path(file).stem for file in samples.filenames]
-        return np.asarray(samples.images[names.index(name)], dtype=np.uint8)
-    try:
-        import skimage.data
-        import skimage.io
-    except ImportError as error:
-        raise UserError('these pairs need scikit-image: pip install -e ".[cosegmentation]"') from error
-    if name.startswith("motorcycle"):
-        # By its file: the function of that name wants the disparities too, which scikit-image may have to download.
-        return np.asarray(skimage.io.imread(Path(skimage.data.__file__).parent / f"{name}.png"), dtype=np.uint8)
-    return np.asarray(getattr(skimage.data, name)(), dtype=np.uint8)
-
-
-def _below(bound: int) -> int:
-    return int(torch.randint(bound, ()))

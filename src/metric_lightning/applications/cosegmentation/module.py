@@ -8,6 +8,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from metric_lightning.applications.cosegmentation.masks import mask_figures
 from metric_lightning.applications.cosegmentation.network import CosegmentationNet
+from metric_lightning.applications.cosegmentation.places import PlaceLoss
 from metric_lightning.errors import UserError
 from metric_lightning.losses.base import MetricLoss
 from metric_lightning.modules import MetricModule
@@ -55,6 +56,8 @@ class CosegmentationModule(MetricModule):
         optimizer: parameters -> optimizer; None: Adam, learning rate 1e-3.
         scheduler: optimizer -> learning rate schedule; None: constant.
         scheduler_interval: whether the schedule moves on every "epoch" or every "step".
+        places: a further loss on the encoder's features, from the kinds in `MaskedPairs`; None: none.
+        channels_last: keep weights and maps in memory with their channels last, which most processors are faster with.
         num_classes: not used; every module has it.
         input_shape: (2, 3, height, width) of one pair; None: from the data.
 
@@ -65,12 +68,16 @@ class CosegmentationModule(MetricModule):
         torch.Size([4, 2, 32, 32])
     """
 
+    network: CosegmentationNet
+
     def __init__(
         self,
         network: CosegmentationNet,
         optimizer: OptimizerCallable | None = None,
         scheduler: LRSchedulerCallable | None = None,
         scheduler_interval: Literal["epoch", "step"] = "epoch",
+        places: PlaceLoss | None = None,
+        channels_last: bool = False,
         num_classes: int | None = None,
         input_shape: tuple[int, ...] | None = None,
     ):
@@ -81,9 +88,26 @@ class CosegmentationModule(MetricModule):
             scheduler,
             scheduler_interval,
             metrics=[],
+            channels_last=channels_last,
             num_classes=num_classes,
             input_shape=input_shape,
         )
+        self.places = places
+        if places is not None:
+            places.build(network.encoder.channels)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Return the loss of the masks and, where there is one, of the places of the same feature maps."""
+        images, masks = self.unpack(batch)
+        features = self.network.features(images)
+        differentiated, value = self.batch_loss(self.network.compared(features), masks)
+        figures = {"loss": value}
+        if self.places is not None:
+            of_places, figures["place_loss"] = self.places(features.flatten(0, 1), batch[0].kinds.flatten(0, 1))
+            differentiated = differentiated + of_places
+        if self._logs_this_step():
+            self.log_dict({f"train/{name}": one for name, one in figures.items()}, prog_bar=True, batch_size=len(masks))
+        return differentiated
 
     def unpack(self, batch: Any) -> tuple[Any, Tensor]:
         """Return pictures (n, 2, 3, h, w) and masks (n, 2 h w)."""
@@ -92,10 +116,6 @@ class CosegmentationModule(MetricModule):
     def batch_loss(self, embeddings: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss of the logits, see `MetricModule.batch_loss`."""
         return loss_over_ranks(self.loss, embeddings, labels)
-
-    def batch_figures(self, embeddings: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Return nothing: logits have no distances."""
-        return {}
 
     def masks(self, images: Tensor) -> Tensor:
         """Return the predicted masks (n, 2, h, w), bool, of pairs of pictures (n, 2, 3, h, w)."""

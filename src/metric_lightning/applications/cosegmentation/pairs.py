@@ -19,10 +19,12 @@ class MaskedPairs(NamedTuple):
     Attributes:
         images: (n, 2, 3, h, w) float32, normalised.
         masks: (n, 2, h, w) bool, the objects of the class that both show.
+        kinds: (n, 2, h, w) int64, what each pixel shows: 0 background, from 1 on kinds of objects, -1 undecided.
     """
 
     images: Tensor
     masks: Tensor
+    kinds: Tensor
 
 
 class PairDataset(LabelledDataset):
@@ -32,8 +34,8 @@ class PairDataset(LabelledDataset):
     """
 
     @abstractmethod
-    def pair(self, index: int) -> tuple[Tensor, Tensor]:
-        """Return pictures (2, 3, h, w) uint8 and masks (2, h, w) bool; random numbers are torch's."""
+    def pair(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return pictures (2, 3, h, w) uint8, masks (2, h, w) bool, kinds (2, h, w); random numbers are torch's."""
 
     def __getitem__(self, index: int) -> tuple[MaskedPairs, int]:
         return MaskedPairs(*(part[0] for part in self._prepared([self.pair(index)]))), int(self.labels[index])
@@ -42,10 +44,10 @@ class PairDataset(LabelledDataset):
         chosen = torch.tensor(indices, dtype=torch.int64)
         return Batch(self._prepared(seeded_map(self.pair, indices)), self.labels[chosen], chosen)
 
-    def _prepared(self, pairs: list[tuple[Tensor, Tensor]]) -> MaskedPairs:
-        images, masks = (torch.stack(part) for part in zip(*pairs, strict=True))
+    def _prepared(self, pairs: list[tuple[Tensor, Tensor, Tensor]]) -> MaskedPairs:
+        images, masks, kinds = (torch.stack(part) for part in zip(*pairs, strict=True))
         mean, std = (torch.tensor(values)[:, None, None] for values in (MEAN, STD))
-        return MaskedPairs((images.float() / 255 - mean) / std, masks)
+        return MaskedPairs((images.float() / 255 - mean) / std, masks, kinds)
 
 
 def as_pictures(images: Tensor) -> Tensor:

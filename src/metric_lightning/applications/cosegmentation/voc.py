@@ -20,6 +20,7 @@ CLASSES = (
     "sofa train tvmonitor"
 ).split()
 
+_UNDECIDED = 255  # VOC's mark on outlines
 _LEAST_SHARE = 0.01  # of a picture's pixels: a smaller object is not what the picture shows
 
 
@@ -163,16 +164,18 @@ class PhotographPairs(PairDataset):
         numbers = sorted(self.of_class)
         super().__init__([numbers[place % len(numbers)] for place in range(count)], CLASSES, (2, 3, *size))
 
-    def pair(self, index: int) -> tuple[Tensor, Tensor]:
+    def pair(self, index: int) -> tuple[Tensor, Tensor, Tensor]:
         if not self.fixed:
             return self._drawn(int(self.labels[index]))
         with torch_random_restored() as random:
             random.manual_seed(index)
             return self._drawn(int(self.labels[index]))
 
-    def _drawn(self, shared: int) -> tuple[Tensor, Tensor]:
+    def _drawn(self, shared: int) -> tuple[Tensor, Tensor, Tensor]:
         photographs = self.of_class[shared]
         chosen = [photographs[place] for place in torch.randperm(len(photographs))[:2].tolist()]
-        pictures, classes = zip(*(one.read(self.size) for one in chosen), strict=True)
+        read = [one.read(self.size) for one in chosen]
+        pictures, classes = (torch.stack(part) for part in zip(*read, strict=True))
         common = torch.tensor([number + 1 for number in set(chosen[0].classes) & set(chosen[1].classes)])
-        return torch.stack(pictures), torch.isin(torch.stack(classes), common.to(classes[0].dtype))
+        kinds = classes.long().masked_fill(classes == _UNDECIDED, -1)
+        return pictures, torch.isin(kinds, common), kinds

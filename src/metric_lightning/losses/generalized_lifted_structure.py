@@ -14,7 +14,7 @@ from metric_lightning.relevance import Relevance
 from metric_lightning.types import Pairs, Ratio
 
 
-class GeneralisedLiftedStructureLoss(PairwiseLoss):
+class GeneralizedLiftedStructureLoss(PairwiseLoss):
     """max(0, log sum_p exp(d_ap) + log sum_n exp(m - d_an)), the mean over anchors.
 
     A smooth batch-hard: the farthest positive and the closest negative dominate. The distance itself is in the
@@ -38,7 +38,7 @@ class GeneralisedLiftedStructureLoss(PairwiseLoss):
     Example:
         >>> import torch
         >>> embeddings = torch.tensor([[0.0], [1.0], [0.5]])
-        >>> GeneralisedLiftedStructureLoss(margin=1.0)(embeddings, torch.tensor([0, 0, 1]))  # 1 + 1 - 0.5
+        >>> GeneralizedLiftedStructureLoss(margin=1.0)(embeddings, torch.tensor([0, 0, 1]))  # 1 + 1 - 0.5
         tensor(1.5000)
     """
 
