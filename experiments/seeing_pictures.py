@@ -1,12 +1,16 @@
-"""The pictures of docs/seeing.md: of a healthy run, of a collapsed one, and of one in 64 dimensions.
+"""The pictures of docs/seeing.md: of a healthy run, a collapsed one, one with a film, and one in 64 dimensions.
 
     FIT="python -m metric_lightning.cli fit --config docs/trainers/pictures.yaml"
-    $FIT --config experiments/mnist5k/online_triplet_random_hard.yaml --experiment mnist5k/with_pictures
+    HEALTHY="--config experiments/mnist5k/online_triplet_random_hard.yaml"
+    VALIDATION="--data.init_args.split.init_args.validation_size 400"
+    $FIT $HEALTHY --experiment mnist5k/with_pictures
     $FIT --config experiments/mnist5k/online_triplet_hardest.yaml --experiment mnist5k/collapsed
-    $FIT --config experiments/mnist5k/online_triplet_random_hard.yaml --experiment mnist5k/in_64_dimensions \
-        --model.init_args.network.init_args.embedding_dim 64 --trainer.max_epochs 5
-    cd lightning_logs/mnist5k; python -m experiments.seeing_pictures with_pictures/version_0 collapsed/version_0 \
-        in_64_dimensions/version_0 --output ../../docs/images
+    $FIT $HEALTHY $VALIDATION --experiment mnist5k/with_validation --trainer.max_epochs 10
+    $FIT $HEALTHY $VALIDATION --experiment mnist5k/in_64_dimensions --trainer.max_epochs 3 \
+        --model.init_args.network.init_args.embedding_dim 64
+    RUNS=lightning_logs/mnist5k
+    python -m experiments.seeing_pictures $RUNS/with_pictures/version_0 $RUNS/collapsed/version_0 \
+        $RUNS/with_validation/version_0 $RUNS/in_64_dimensions/version_0
 
 report.png and projector.png are photographs of the pages that `metric-lightning report` and TensorBoard show:
 `chromium --headless --no-sandbox --window-size=1040,1900 --screenshot=report.png two.html`.
@@ -108,7 +112,7 @@ def _draw_distances(axis: Axes, name: str, pairs: PairDistances, edges: np.ndarr
 def main() -> None:
     """Write all pictures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    for name in ("healthy", "collapsed", "in_64_dimensions"):
+    for name in ("healthy", "collapsed", "with_validation", "in_64_dimensions"):
         parser.add_argument(name, type=Path, help="folder of the run, lightning_logs/.../version_N")
     parser.add_argument("--output", type=Path, default=Path("docs/images"))
     options = parser.parse_args()
@@ -120,7 +124,8 @@ def main() -> None:
     for run, names in sources:
         for source, name in names.items():
             write_atomically(options.output / f"{name}.png", small_png(Image.open(run / "figures" / f"{source}.png")))
-    write_atomically(options.output / "embedding.gif", (options.healthy / "figures" / "embedding.gif").read_bytes())
+    film = options.with_validation / "figures" / "embedding.gif"
+    write_atomically(options.output / "embedding.gif", film.read_bytes())
     pairs = [pair_distances(run / "checkpoints" / "last.ckpt") for run in (options.healthy, options.collapsed)]
     write_atomically(options.output / "two_runs.png", png_file(two_runs(*pairs)))
 

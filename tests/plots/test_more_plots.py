@@ -44,8 +44,9 @@ def test_the_margin_is_drawn_or_said_to_lie_outside(largest, said):
     assert any(text.get_text().startswith(said) for text in left.get_legend().get_texts())
     assert any(list(line.get_xdata()) == [2.0, 2.0] for line in left.lines) == (largest > 2)
     pixels(figure)
-    for axis in (left, right):  # no legend over a curve
+    for axis in (left, right):  # no legend over a curve, nor one that leaves it no room
         assert axis.get_legend().get_window_extent().y1 <= axis.get_window_extent().y0
+        assert axis.get_window_extent().width > 400
 
 
 def test_equal_distances_are_drawn_and_one_kind_of_pairs_is_refused():

@@ -40,15 +40,16 @@ def verification_figure(
     pairs = count_pairs(distances, same)
     if not same.any() or same.all():
         raise ValueError(f"distances have {int(same.sum())} same pairs of {len(same)}; both kinds are needed")
-    figure = new_figure(10.5, 5.0)
+    figure = new_figure(10.5, 5.4)
     figure.suptitle(plain(title), fontsize=13)
     left, right = figure.subplots(1, 2)
     _draw_histograms(left, distances, same, unit)
+    _draw_roc(right, pairs)
     if margin is not None:
         _draw_margin(left, margin, float(distances.max()))
-    left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=9)
+    for axis in (left, right):  # below, for no corner is free of curves in every run
+        axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False, fontsize=9)
     left.set_title(f"overlap {1 - roc_auc(pairs):.3f} (0: told apart, 0.5: no difference)", fontsize=11)
-    _draw_roc(right, pairs)
     return figure
 
 
@@ -89,4 +90,3 @@ def _draw_roc(axis: Axes, pairs: PairCounts) -> None:
     axis.set_ylabel("true accept rate (share of same pairs)")
     axis.set_title(f"ROC curve, area {roc_auc(pairs):.3f}", fontsize=11)
     axis.grid(True, which="major", linewidth=0.3, alpha=0.5)
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, frameon=False, fontsize=9)
