@@ -207,8 +207,10 @@ class MetricCLI(LightningCLI):
                 print(said)
             return
         path = Path(self._settings.output or self._folder(ckpt_path) / "predictions.npz")
-        self.trainer.callbacks.append(EmbeddingWriter(path))  # type: ignore[attr-defined]
+        writer = EmbeddingWriter(path)
+        self.trainer.callbacks.append(writer)  # type: ignore[attr-defined]
         self.trainer.predict(self.model, datamodule=self.datamodule, ckpt_path=ckpt_path, return_predictions=False)
+        writer.require_started()
 
     def _evaluate(self, command: str, ckpt_path: str | None) -> None:
         run = getattr(self.trainer, command)

@@ -349,6 +349,15 @@ def test_another_projects_parts_are_named_in_yaml(tmp_path, monkeypatch, capsys)
     assert figures["test/knn_accuracy"] > 0.9
 
 
+def test_a_prediction_of_nothing_is_refused(run, capsys):
+    arguments = ["predict", "--ckpt_path", str(run / "checkpoints/last.ckpt"), "--output", "x.npz"]
+    split = "{class_path: metric_lightning.data.SampleSplit, init_args: {test_size: 0}}"
+    for option in (["--trainer.limit_predict_batches", "0"], ["--data.init_args.split", split]):
+        line = refusal([*arguments, *option], capsys)
+        assert "there is nothing to embed, and x.npz isn't written: give data whose test part has samples" in line
+    assert not Path("x.npz").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

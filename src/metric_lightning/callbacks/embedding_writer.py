@@ -15,6 +15,8 @@ from metric_lightning.metrics import EmbeddedSet
 from metric_lightning.modules.collect import on_first_rank
 from metric_lightning.printable import printable
 
+_REMEDY = "give data whose test part has samples (data.split), and leave limit_predict_batches out"
+
 
 class EmbeddingWriter(Callback):
     """One whole file of embeddings, in the order of the data set, each sample once, whatever the number of ranks.
@@ -33,10 +35,20 @@ class EmbeddingWriter(Callback):
         self.path = path
         self._writer = writer_of(path)
         self._batches: list[EmbeddedSet] = []
+        self._started = False
+
+    def require_started(self) -> None:
+        """Refuse a prediction that Lightning has passed over.
+
+        Raises:
+            UserError: it has, for there is no sample or no batch to be embedded.
+        """
+        if not self._started:
+            raise UserError(f"there is nothing to embed, and {printable(self.path)} isn't written: {_REMEDY}")
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Look whether the file can be written, and hold the names."""
-        self._batches = []
+        self._batches, self._started = [], True
         if trainer.is_global_zero:
             require_writable(self.path)
             dataset = _dataset(trainer)
@@ -93,7 +105,7 @@ class _Rows:
     def kept(self) -> EmbeddedSet:
         """Return the samples that were seen: all, unless only some batches were asked for."""
         if not self._seen.any():
-            raise UserError("there is nothing to embed: the prediction part of the data is empty")
+            raise UserError(f"there is nothing to embed: {_REMEDY}")
         indices = torch.from_numpy(self._seen.nonzero()[0])
         if self._seen.all():
             return EmbeddedSet(self._embeddings, self._labels, indices)
