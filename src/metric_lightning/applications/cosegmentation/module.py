@@ -68,6 +68,8 @@ class CosegmentationModule(MetricModule):
         torch.Size([4, 2, 32, 32])
     """
 
+    network: CosegmentationNet
+
     def __init__(
         self,
         network: CosegmentationNet,
