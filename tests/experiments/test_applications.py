@@ -63,10 +63,11 @@ def test_cosegmentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     names = [line.split("|")[1].strip() for line in text.splitlines()[2::2]]
     assert names == ["everything", "nothing", "without"]
     assert "| nothing | unseen | 0.000 | 0.000 |" in text and text.splitlines()[-1].count("±") == 4
-    both = main(["--root", str(tmp_path), "--without", checkpoint, "--correlation", checkpoint, "--pairs", "4"])
+    few = ["--root", str(tmp_path), "--pairs", "2", "--shown", "1"]
+    both = main([*few, "--without", checkpoint, "--correlation", checkpoint])
     assert both.splitlines()[-1] == "| difference, by seed | unseen" + 4 * " | 0.000" + " |"
     with pytest.raises(UserError, match="as many checkpoints"):
-        main(["--root", str(tmp_path), "--without", checkpoint, "--correlation", checkpoint, checkpoint])
+        main([*few, "--without", checkpoint, "--correlation", checkpoint, checkpoint])
     assert (tmp_path / "lightning_logs/cosegmentation/pairs.png").is_file()
 
 

@@ -9,6 +9,7 @@ from metric_lightning.applications.cosegmentation import (
     CosegmentationModule,
     CosegmentationNet,
     MutualCorrelation,
+    PlaceLoss,
     SmallEncoder,
     VGG16Encoder,
     VOCPairs,
@@ -18,6 +19,7 @@ from metric_lightning.applications.cosegmentation.module import TwoMaskCrossEntr
 from metric_lightning.applications.cosegmentation.pairs import MaskedPairs
 from metric_lightning.applications.cosegmentation.rendering import pair_figure
 from metric_lightning.data import PlainBatches
+from metric_lightning.losses import SoftmaxLoss
 from metric_lightning.plots.canvas import pixels
 from tests.applications.cosegmentation.replica import write_voc
 
@@ -93,7 +95,8 @@ def test_it_learns_what_two_pictures_share_and_comes_back_from_its_checkpoint(tm
     data = VOCPairs(
         str(tmp_path), pairs=48, evaluation_pairs=12, size=(32, 32), num_workers=0, batches=PlainBatches(batch_size=8)
     )
-    module = CosegmentationModule(network(), lambda parameters: torch.optim.Adam(parameters, lr=1e-2))
+    places = PlaceLoss(SoftmaxLoss(num_classes=21), weight=0.1)
+    module = CosegmentationModule(network(), lambda parameters: torch.optim.Adam(parameters, lr=1e-2), places=places)
     trainer = Trainer(
         max_epochs=5, logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
         accelerator="cpu", log_every_n_steps=1,
@@ -106,6 +109,7 @@ def test_it_learns_what_two_pictures_share_and_comes_back_from_its_checkpoint(tm
     again = CosegmentationModule.load_from_checkpoint(tmp_path / "net.ckpt", map_location="cpu").eval()
     images = data.test_set.__getitems__([0, 1]).inputs.images
     assert torch.equal(again.masks(images), module.eval().masks(images))
+    assert again.places is not None and torch.equal(again.places.loss.weight, places.loss.weight)
 
 
 def test_the_picture_has_a_column_for_each_pair() -> None:
