@@ -63,7 +63,9 @@ class FirstConfigFile(Callback):
         if trainer.is_global_zero:
             reasons = list(self.run.chosen.reasons)
             if self.run.given:
-                reasons.append(f"given, and so put in place of what was chosen: {printable(shlex.join(self.run.given))}")
+                reasons.append(
+                    f"given, and so put in place of what was chosen: {printable(shlex.join(self.run.given))}"
+                )
             first = FirstConfig(self.config, reasons)
             print(told(first, write_first_config(first, self.run.name)), flush=True)
 
