@@ -103,7 +103,7 @@ def _which_checkpoint(outcomes: Sequence[Outcome]) -> str:
     with_validation = {not math.isnan(found.validation) for found in outcomes if found.results}
     if with_validation == {False}:
         return "the last checkpoint, there being no validation data"
-    best = "the checkpoint that is best by validation MAP@R"
+    best = "the checkpoint that is best on validation data (by MAP@R unless its config says otherwise)"
     return best if with_validation != {True, False} else f"{best}, the last where there are no validation data"
 
 
