@@ -24,10 +24,10 @@ def drawable(text: str) -> str:
 def give_fonts(figure: Figure) -> None:
     """Let every text of a figure find its letters in other fonts where its own hasn't them."""
     texts = figure.findobj(Text)
-    families = _families(letter for text in texts for letter in text.get_text())  # type: ignore[attr-defined]
+    families = _families(letter for text in texts for letter in text.get_text())
     if families:
         for text in texts:
-            text.set_fontfamily([*text.get_fontfamily(), *families])  # type: ignore[attr-defined]
+            text.set_fontfamily([*text.get_fontfamily(), *families])
 
 
 def _families(letters: Iterable[str]) -> list[str]:
