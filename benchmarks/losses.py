@@ -5,7 +5,8 @@
     OMP_NUM_THREADS=1 python -m benchmarks.losses --large         (32,768 samples: time and memory of two)
     OMP_NUM_THREADS=1 python -m benchmarks.losses --only TripletMarginLoss SemiHardNegative --each 16 --sizes 512
 
-The floor is a matrix of squared Euclidean distances by one matrix product, and its backward pass. What is compared
+The floor is a matrix of squared Euclidean distances by one matrix product, and its backward pass; of CrossBatchMemory
+that of the batch to itself and to all that the memory holds. What is compared
 runs in turns in one process, on one thread; figures are medians, and only the ratios mean anything on another machine.
 The peak is what the first call at a size takes from the system, in a process of its own. On a machine with CUDA the
 same is measured there.
@@ -24,12 +25,20 @@ from torch import Tensor, nn
 
 from benchmarks.loss_peers import DIMENSIONS, ours, peer
 from benchmarks.turns import in_a_process, in_turns, peak_of, process_peak
-from metric_lightning.losses import InfoNCELoss, PairwiseLoss, TripletMarginLoss
+from metric_lightning.losses import CrossBatchMemory, InfoNCELoss, PairwiseLoss, TripletMarginLoss
 
 
-def floor(x: Tensor, labels: Tensor) -> Tensor:
-    squares = x.square().sum(dim=1)
-    return torch.addmm(squares[:, None] + squares, x, x.T, alpha=-2).sum()
+def floor(x: Tensor, labels: Tensor, remembered: Tensor | None = None) -> Tensor:
+    columns = x if remembered is None else torch.cat([x, remembered])
+    squares, others = (points.square().sum(dim=1) for points in (x, columns))
+    return torch.addmm(squares[:, None] + others, x, columns.T, alpha=-2).sum()
+
+
+def floor_of(loss: nn.Module, device: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the floor of what a loss compares the batch with: itself, and what a memory holds of earlier batches."""
+    if not isinstance(loss, CrossBatchMemory):
+        return floor
+    return partial(floor, remembered=torch.randn(loss.size, DIMENSIONS, device=device))
 
 
 def batch(size: int, each: int, device: str) -> tuple[Tensor, Tensor]:
@@ -73,7 +82,7 @@ def table(size: int, each: int, device: str, options: argparse.Namespace) -> Non
     for name, loss in ours(classes).items():
         if options.only and name not in options.only:
             continue
-        timing = run(partial(measure, [floor, loss], size, each, device, options.budget))
+        timing = run(partial(measure, [floor_of(loss, device), loss], size, each, device, options.budget))
         if isinstance(timing, str):
             print(f"| {name} | {timing} | | | | |", flush=True)
             continue
