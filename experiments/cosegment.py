@@ -94,7 +94,8 @@ def told_apart(logits: Tensor, pairs: MaskedPairs) -> float:
     """
     shared, others = pairs.masks, (pairs.kinds > 0) & ~pairs.masks
     means = [(logits.sigmoid() * mask).sum((2, 3)) / mask.sum((2, 3)) for mask in (shared, others)]
-    wins = (means[0] > means[1]).double() + 0.5 * (means[0] == means[1])
+    ties = torch.isclose(*means)  # a constant's means over different numbers of pixels differ by rounding
+    wins = torch.where(ties, 0.5, (means[0] > means[1]).double())
     return float(wins[shared.any(3).any(2) & others.any(3).any(2)].mean())
 
 
