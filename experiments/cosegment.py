@@ -3,7 +3,8 @@
     python -m experiments.cosegment --correlation a.ckpt b.ckpt c.ckpt --without d.ckpt e.ckpt f.ckpt
 
 Checkpoints of one list are the same method from different seeds, of experiments/cosegmentation/*.yaml, and those at the
-same place of both lists have the same seed. Beside them two answers that need no network: everything, and nothing.
+same place of both lists have the same seed. Beside them three answers that need no network: everything; every object,
+shared or not, to the pixel; and nothing.
 
 Each part, classes trained on (validation) and classes never trained on (test), has four figures: the Jaccard index for
 logits above 0; the same above the threshold that is best for the checkpoint's validation pairs, as marking boldly is
@@ -51,10 +52,10 @@ def main(arguments: Sequence[str]) -> str:
         for name, paths in {"with correlation": options.correlation, "without": options.without}.items()
     }
     seen, unseen = _parts(options, {module.network.built_for for modules in methods.values() for module in modules})
-    logits = {
-        name: [tuple(torch.full(part.masks.shape, logit) for part in (seen, unseen))]
-        for name, logit in {"everything": 9.0, "nothing": -9.0}.items()
-    } | {name: [(_logits(each, seen), _logits(each, unseen)) for each in modules] for name, modules in methods.items()}
+    answers = [_answers(part) for part in (seen, unseen)]
+    logits = {name: [(answers[0][name], answers[1][name])] for name in answers[0]} | {
+        name: [(_logits(each, seen), _logits(each, unseen)) for each in modules] for name, modules in methods.items()
+    }
     text = _table({name: [judge(*each, seen, unseen) for each in seeds] for name, seeds in logits.items()})
     write_atomically(_FOLDER / "table.md", text)
     shown = MaskedPairs(*(part[: options.shown] for part in unseen))
@@ -94,7 +95,8 @@ def told_apart(logits: Tensor, pairs: MaskedPairs) -> float:
     """
     shared, others = pairs.masks, (pairs.kinds > 0) & ~pairs.masks
     means = [(logits.sigmoid() * mask).sum((2, 3)) / mask.sum((2, 3)) for mask in (shared, others)]
-    wins = (means[0] > means[1]).double() + 0.5 * (means[0] == means[1])
+    ties = torch.isclose(*means)  # a constant's means over different numbers of pixels differ by rounding
+    wins = torch.where(ties, 0.5, (means[0] > means[1]).double())
     return float(wins[shared.any(3).any(2) & others.any(3).any(2)].mean())
 
 
@@ -110,6 +112,11 @@ def _parts(options: argparse.Namespace, sizes: set[tuple[int, ...] | None]) -> l
     )
     data.setup()
     return [part.__getitems__(list(range(len(part)))).inputs for part in (data.val_set, data.test_set)]  # type: ignore
+
+
+def _answers(pairs: MaskedPairs) -> dict[str, Tensor]:
+    marked = {"everything": pairs.kinds > -2, "every object": pairs.kinds > 0, "nothing": pairs.kinds < -1}
+    return {name: 18.0 * mask - 9 for name, mask in marked.items()}
 
 
 @torch.no_grad()

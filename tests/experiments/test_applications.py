@@ -61,8 +61,9 @@ def test_cosegmentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     checkpoint = saved(CosegmentationModule(net, input_shape=(2, 3, 32, 32)), tmp_path / "net.ckpt")
     text = main(["--root", str(tmp_path), "--without", checkpoint, checkpoint, "--pairs", "4", "--shown", "2"])
     names = [line.split("|")[1].strip() for line in text.splitlines()[2::2]]
-    assert names == ["everything", "nothing", "without"]
-    assert "| nothing | unseen | 0.000 | 0.000 |" in text and text.splitlines()[-1].count("±") == 4
+    assert names == ["everything", "every object", "nothing", "without"]
+    assert "| nothing | unseen | 0.000 | 0.000 |" in text and all(" 0.500 |" in line for line in text.splitlines()[2:8])
+    assert text.splitlines()[-1].count("±") == 4
     few = ["--root", str(tmp_path), "--pairs", "2", "--shown", "1"]
     both = main([*few, "--without", checkpoint, "--correlation", checkpoint])
     assert both.splitlines()[-1] == "| difference, by seed | unseen" + 4 * " | 0.000" + " |"
