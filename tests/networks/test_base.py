@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from metric_lightning import networks
 from metric_lightning.networks import (
+    AveragedViews,
     Backbone,
     BatchHardNet,
     Conv4,
@@ -46,6 +47,7 @@ def test_every_public_network_is_tested() -> None:
     concrete = {item for item in public if isinstance(item, type) and issubclass(item, EmbeddingNetwork)}
     concrete -= {EmbeddingNetwork, Backbone, Pixels}  # Pixels has no embedding_dim to choose: see test_conv4
     concrete -= {LSTMNet, SharedTower, TwoTowers}  # no images: see test_lstm_net, tests/applications
+    concrete -= {AveragedViews}  # around another network: see test_averaged_views
     assert concrete == {parameter.values[0] for parameter in NETWORKS}
 
 

@@ -53,12 +53,10 @@ def sentence_of(error: BaseException) -> str | None:
         return lost
     if isinstance(error, ValueError) and "validate against any of the Union" in str(error):
         return one_sentence(str(error))  # a constructor's refusal, as jsonargparse wraps it
-    if isinstance(error, ValueError | TypeError) and _raised_in(_DEVICES, error):
-        return _first_sentence(error)
     if isinstance(error, ValueError | OSError) and _raised_in((_PACKAGE,), error):
         return _first_sentence(error)
     if isinstance(error, ValueError | TypeError):
-        return _refused_by_another(error)
+        return _refused_by_another(error) or (_first_sentence(error) if _raised_in(_DEVICES, error) else None)
     return None
 
 
