@@ -103,7 +103,7 @@ def table(size: int, each: int, device: str, options: argparse.Namespace) -> Non
 
 def needed(name: str, size: int, each: int, device: str) -> str:
     work = partial(peak, name, size, each, device)
-    found = in_a_process(work, 300, "spawn") if device == "cpu" else work()
+    found = in_a_process(work, 300, "forkserver") if device == "cpu" else work()
     return found if isinstance(found, str) else f"{found:.0f}"
 
 

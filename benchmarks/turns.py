@@ -29,13 +29,14 @@ def in_turns(runs: list[Callable[[], object]], budget: float, device: str) -> li
     return [statistics.median(times) for times in taken]
 
 
-def in_a_process(work: Callable[[], T], limit: float, start: Literal["fork", "spawn"] = "fork") -> T | str:
+def in_a_process(work: Callable[[], T], limit: float, start: Literal["fork", "forkserver"] = "fork") -> T | str:
     """Return what `work` returns, or in words that it failed or took more than `limit` seconds.
 
     What the process leaves in memory goes with it. A fork starts at once, but has its parent's free memory, and needs
-    no more from the system before that is used up: memory is measured in a process that was spawned.
+    no more from the system before that is used up: memory is measured in a fork of a server that has only imported.
     """
     context = multiprocessing.get_context(start)
+    context.set_forkserver_preload(["benchmarks.loss_peers"])
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(work, sender))
     process.start()
