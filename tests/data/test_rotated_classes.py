@@ -5,6 +5,7 @@ import torch
 from torchvision.transforms import v2
 
 from metric_lightning.data import ArrayDataset, ClassSplit, Draw, MetricDataModule, RotatedClasses, SampleSplit
+from metric_lightning.data.dataset import LabelledDataset
 from metric_lightning.data.rotated_classes import turns_of
 from metric_lightning.data.stroke_dataset import StrokeDataset
 from metric_lightning.data.two_view_dataset import TwoViewDataset
@@ -26,6 +27,11 @@ class Squares(MetricDataModule):
     def load(self):
         images = torch.arange(200).byte()[:, None, None, None].expand(-1, 1, 3, 3)
         return ArrayDataset(images, torch.arange(200) % 10, self.own_class_names), None
+
+
+class Vectors(LabelledDataset):
+    def __getitem__(self, index):
+        return torch.zeros(5), int(self.labels[index])
 
 
 @pytest.fixture
@@ -112,6 +118,10 @@ def test_a_module_with_mirrored_classes(rotated, copies):
 
 
 def test_images_that_are_not_square_are_refused():
-    RotatedClasses(ArrayDataset(torch.zeros(2, 1, 2, 3).byte(), [0, 1]), turns_of(False, True))  # these can be mirrored
+    wide = torch.arange(12).reshape(2, 1, 2, 3).byte()
+    mirrored = RotatedClasses(ArrayDataset(wide, [0, 1], std=1 / 255), turns_of(False, True))  # these can be mirrored
+    assert torch.equal(mirrored.__getitems__([0, 3]).inputs, torch.stack([wide[0], wide[1].flip(2)]).float())
+    with pytest.raises(UserError, match=r"mirrors images, but these inputs have the shape \(5,\)"):
+        RotatedClasses(Vectors([0, 1], ["a", "b"], (5,)), turns_of(False, True))
     with pytest.raises(UserError, match=r"square images, but these have the shape \(1, 2, 3\)"):
         RotatedClasses(ArrayDataset(torch.zeros(2, 1, 2, 3).byte(), [0, 1]))

@@ -1,5 +1,7 @@
 """Intervals over classes: against copies of classes written out, and against many fresh sets."""
 
+import math
+
 import pytest
 import torch
 
@@ -54,6 +56,12 @@ def test_every_figure_gets_its_ends(distance):
     figures = VerificationMetrics(replicates=20, distance=distance).evaluate(a_set(1))
     for name in ("roc_auc", "equal_error_rate", "tar_at_far_0_1"):
         assert figures[f"{name}_low"] <= figures[name] <= figures[f"{name}_high"]
+
+
+def test_two_classes_have_no_interval():
+    found = a_set(0, classes=2)
+    figures = VerificationMetrics(replicates=5).evaluate(found)
+    assert math.isnan(figures["roc_auc_low"]) and math.isnan(figures["roc_auc_high"])
 
 
 def test_intervals_are_of_the_distance_that_is_judged_by():

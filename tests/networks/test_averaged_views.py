@@ -7,7 +7,7 @@ from torchvision.transforms.v2.functional import affine
 
 from metric_lightning.losses import TripletMarginLoss
 from metric_lightning.modules import EmbeddingModule
-from metric_lightning.networks import AveragedViews, Conv4, EmbeddingNetwork
+from metric_lightning.networks import AveragedViews, Conv4, EmbeddingNetwork, Pixels
 
 
 class Flat(EmbeddingNetwork):
@@ -49,6 +49,10 @@ def test_evaluation_takes_the_mean_and_training_the_image():
     expected = torch.nn.functional.normalize(torch.stack(views).mean(0))
     torch.testing.assert_close(network(images), expected, atol=1e-5, rtol=0)
     assert network(images[:0]).shape == (0, 8)
+
+
+def test_the_size_of_embeddings_is_the_networks():
+    assert AveragedViews(Pixels(), input_shape=(1, 4, 5)).embedding_dim == 20  # known once it is built
 
 
 def test_the_module_remembers_the_views(tmp_path):

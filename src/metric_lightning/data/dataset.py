@@ -144,6 +144,11 @@ class LabelledDataset(Dataset[tuple[Any, int]], ABC):
             inputs[chosen] = torch.rot90(inputs[chosen], quarter, (-2, -1))
         return inputs
 
+    @property
+    def mirrorable(self) -> bool:
+        """Whether `mirrored` works: inputs are images, of any shape."""
+        return len(self.input_shape) >= 2
+
     def mirrored(self, inputs: Any, chosen: Tensor) -> Any:
         """Return a batch of prepared inputs, left and right changed over in those that are chosen, (n,) bool."""
         inputs[chosen] = inputs[chosen].flip(-1)
@@ -244,6 +249,11 @@ class Subset(LabelledDataset):
 
     def turned(self, inputs: Any, quarters: Tensor) -> Any:
         return self.dataset.turned(inputs, quarters)
+
+    @property
+    def mirrorable(self) -> bool:
+        """Whether those of the whole are."""
+        return self.dataset.mirrorable
 
     def mirrored(self, inputs: Any, chosen: Tensor) -> Any:
         return self.dataset.mirrored(inputs, chosen)

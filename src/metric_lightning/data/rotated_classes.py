@@ -56,7 +56,8 @@ class RotatedClasses(LabelledDataset):
         class_names: of at least T C classes; None: `turned_names` of the data set's.
 
     Raises:
-        UserError: the inputs are to be turned by quarters, are not square, and can't be turned otherwise.
+        UserError: the inputs are to be turned by quarters and are not square, or mirrored and no images, and can't be
+            turned otherwise.
 
     References:
         Santoro et al. 2016, Meta-Learning with Memory-Augmented Neural Networks; Vinyals et al. 2016, Matching Networks
@@ -81,6 +82,8 @@ class RotatedClasses(LabelledDataset):
         shape = dataset.input_shape
         if any(turn.quarters for turn in self.turns) and not dataset.turnable:
             raise UserError(f"rotated_classes turns square images, but these have the shape {tuple(shape)}")
+        if any(turn.mirrored for turn in self.turns) and not dataset.mirrorable:
+            raise UserError(f"mirrored_classes mirrors images, but these inputs have the shape {tuple(shape)}")
         count = len(dataset.class_names) if num_classes is None else num_classes
         names = turned_names(dataset.class_names[:count], self.turns) if class_names is None else class_names
         labels = torch.cat([dataset.labels + place * count for place in range(len(self.turns))])
@@ -104,7 +107,9 @@ class RotatedClasses(LabelledDataset):
 
     def _turned(self, inputs: Any, places: torch.Tensor) -> Any:
         mirrored, quarters = torch.tensor(self.turns)[places].unbind(1)
-        return self.dataset.turned(self.dataset.mirrored(inputs, mirrored.bool()), quarters)
+        if mirrored.any():
+            inputs = self.dataset.mirrored(inputs, mirrored.bool())
+        return self.dataset.turned(inputs, quarters) if quarters.any() else inputs
 
     def augmented(self, transforms: Sequence[Transform]) -> "RotatedClasses":
         return RotatedClasses(self.dataset.augmented(transforms), self.turns, self.num_classes, self.class_names)

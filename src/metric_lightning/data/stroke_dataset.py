@@ -78,6 +78,11 @@ class StrokeDataset(AugmentableDataset):
             steps[chosen] = torch.stack([y, -x, dy, -dx, start], -1)
         return Sequences(steps, inputs.lengths)
 
+    @property
+    def mirrorable(self) -> bool:
+        """So can they be mirrored."""
+        return True
+
     def mirrored(self, inputs: Sequences, chosen: Tensor) -> Sequences:
         steps = inputs.steps.clone()
         steps[chosen] *= torch.tensor([-1.0, 1.0, -1.0, 1.0, 1.0])  # x and dx, about the centre of the paper

@@ -55,6 +55,11 @@ class TwoViewDataset(LabelledDataset):
     def turned(self, inputs: TwoViews, quarters: Tensor) -> TwoViews:
         return TwoViews(self.first.turned(inputs.first, quarters), self.second.turned(inputs.second, quarters))
 
+    @property
+    def mirrorable(self) -> bool:
+        """Whether both views are."""
+        return self.first.mirrorable and self.second.mirrorable
+
     def mirrored(self, inputs: TwoViews, chosen: Tensor) -> TwoViews:
         return TwoViews(self.first.mirrored(inputs.first, chosen), self.second.mirrored(inputs.second, chosen))
 

@@ -1,14 +1,14 @@
 """How sure a figure of verification is: resampling of classes.
 
 The pairs of a set are no independent draws: a class that is hard to tell spoils all its pairs. So classes are
-resampled, not
-pairs: in each replicate a class c counts w_c times, w drawn as the counts of C draws out of C classes; a same pair of
-c counts w_c times, a different pair of c and d w_c w_d times (the pairs that a class would make with its own copy are
-left out).
+resampled, not pairs: in each replicate a class c counts w_c times, w drawn as the counts of C draws out of C classes; a
+same pair of c counts w_c times, a different pair of c and d w_c w_d times (the pairs that a class would make with its
+own copy are left out).
 
 Bolle, Ratha, Pankanti: Error analysis of pattern recognition systems - the subsets bootstrap (CVIU 2004).
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -42,7 +42,8 @@ class JudgedPairs(NamedTuple):
 def class_intervals(
     pairs: JudgedPairs, figures: Mapping[str, Callable[[PairCounts], float]], replicates: int = 200, seed: int = 0
 ) -> dict[str, Interval]:
-    """Return the 95% interval of each figure over replicates that resample the classes.
+    """Return the 95% interval of each figure over replicates that resample the classes; nan with two classes or fewer,
+    where a replicate holds the same pairs or those of one class alone. (Of more classes, such replicates are left out.)
 
     Args:
         pairs: of all the classes; O(n) memory and O(n) time a replicate.
@@ -64,6 +65,8 @@ def class_intervals(
         raise ValueError(f"replicates={replicates} must be at least 2")
     distances, place = torch.unique(pairs.distances.double(), return_inverse=True)
     n_classes = int(torch.stack([pairs.first.max(), pairs.second.max()]).max()) + 1 if len(place) else 0
+    if n_classes <= 2:
+        return dict.fromkeys(figures, Interval(math.nan, math.nan))
     generator = torch.Generator().manual_seed(seed)
     same = pairs.first == pairs.second
     found: dict[str, list[float]] = {name: [] for name in figures}

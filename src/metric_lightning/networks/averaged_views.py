@@ -65,6 +65,11 @@ class AveragedViews(EmbeddingNetwork):
         if input_shape is not None:
             self.build(input_shape)
 
+    @property
+    def embedding_dim(self) -> int:
+        """Number of components of an embedding: that of the network."""
+        return self._network[0].embedding_dim
+
     def make_layers(self, input_shape: tuple[int, ...]) -> nn.Module:
         """Return the network, built for the shape of an image, with its views."""
         _, height, width = image_shape(self, input_shape)
