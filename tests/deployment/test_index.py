@@ -220,6 +220,16 @@ def test_what_index_refuses(run: Run, here, refusal, without):
     assert sorted(path.name for path in here.iterdir()) == ["file", "photos", "table.csv"]
 
 
+def test_a_small_index_gives_all_it_has(run: Run, here, capsys):
+    write_digits(Path("few"), each=2, classes=2)
+    main(["index", "--ckpt_path", run.checkpoint, "--images", "few", "--output", "index"])
+    query = str(next(Path("few").rglob("*.png")))
+    main(["search", "--index", "index", "--query", query])
+    assert "    4  " in capsys.readouterr().out
+    embedder = Embedder.load(run.checkpoint)
+    assert embedder.search(query, "index", k=2) == embedder.search(query, ImageIndex.load("index"), k=2)
+
+
 def test_what_search_refuses(index, run: Run, here, refusal):
     query = str(next((run.photos / "three").iterdir()))
 

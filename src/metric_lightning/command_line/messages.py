@@ -125,7 +125,8 @@ def _required(message: str, options: list[str]) -> str | None:
         return None
     missing = ", ".join(name.strip().rpartition(".")[2] for name in found.group(1).split(","))
     # Commands without --config name what they need one by one.
-    remedy = ": name a whole run with --config FILE.yaml (see experiments/)" if "config" in options else "; see --help"
+    whole = ": name a whole run with --config FILE.yaml, or a folder of pictures with --data.root FOLDER (fit)"
+    remedy = whole if "config" in options else "; see --help"
     return f"{missing} not given{remedy}"
 
 

@@ -9,6 +9,8 @@ def hush() -> None:
     warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)  # its own use of torch
     # Data without a validation part; a callback of ours says what that means.
     warnings.filterwarnings("ignore", message="Total length of `list` across ranks is zero")
+    # A checkpoint names callbacks of its training; nothing of theirs is needed to evaluate.
+    warnings.filterwarnings("ignore", message="Be aware that when using `ckpt_path`, callbacks")
     log = logging.getLogger("lightning.pytorch.utilities.rank_zero")
     if _is_no_tip not in log.filters:
         log.addFilter(_is_no_tip)

@@ -14,6 +14,8 @@ from metric_lightning.deployment.result_page import page_writer_of
 from metric_lightning.errors import UserError
 from metric_lightning.printable import printable
 
+_MATCHES = 10
+
 
 def main(arguments: list[str]) -> None:
     """Run the command."""
@@ -24,7 +26,9 @@ def add_arguments(parser: Any) -> None:
     """Add the command's arguments."""
     parser.add_argument("--index", type=str, required=True, help="folder that `index` has written")
     parser.add_argument("--query", type=str, nargs="+", required=True, help="pictures, or folders of pictures")
-    parser.add_argument("-k", "--k", type=int, default=10, help="how many matches of each query")
+    parser.add_argument(
+        "-k", "--k", type=int | None, default=None, help="how many matches of each query; default: 10, or all there are"
+    )
     parser.add_argument(
         "--ckpt_path", type=str | None, default=None, help="checkpoint of the model; default: that of the index"
     )
@@ -38,13 +42,14 @@ def run(settings: Any) -> None:
     page = Path(settings.output)
     write_page = page_writer_of(page)
     index = ImageIndex.load(settings.index)
-    index.vectors.require_neighbours(settings.k)
+    k = min(_MATCHES, len(index.vectors)) if settings.k is None else settings.k
+    index.vectors.require_neighbours(k)
     require_writable(page)
     queries = [str(path) for name in settings.query for path in (pictures_in(name) if Path(name).is_dir() else [name])]
     embedder = Embedder.load(settings.ckpt_path or _checkpoint_of(index, settings.index), device)
     if page.resolve() in {Path(query).resolve() for query in queries}:
         raise UserError(f"--output {page} is one of the queries, and would be written over; give another name")
-    found = embedder.search(queries, index, settings.k)
+    found = embedder.search(queries, index, k)
     for query, matches in zip(queries, found, strict=True):
         print(_lines(query, matches))
     threshold = None if embedder.calibration is None else embedder.calibration.threshold

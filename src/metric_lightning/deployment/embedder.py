@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -156,17 +157,19 @@ class Embedder:
         vectors = VectorIndex.build(embeddings, kind, self.distance)
         return ImageIndex(vectors, table, self.fingerprint, self.checkpoint)
 
-    def search(self, queries: Any, index: ImageIndex, k: int = 10) -> list[list[Match]]:
+    def search(self, queries: Any, index: ImageIndex | str | Path, k: int = 10) -> list[list[Match]]:
         """Return the k nearest pictures of each query, nearest first.
 
         Args:
             queries: one picture, or n of them.
-            index: made with the same model.
+            index: made with the same model; or the folder it was saved to.
             k: at most as many as the index holds.
 
         Raises:
             UserError: a query can't be read, the index is of another model, or `k` is too large.
         """
+        if not isinstance(index, ImageIndex):
+            index = ImageIndex.load(index)
         index.require_model(self.fingerprint)
         index.vectors.require_neighbours(k)
         distances, positions = index.vectors.search(self.embed(queries).numpy(), k)

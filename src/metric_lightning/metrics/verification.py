@@ -54,8 +54,8 @@ class VerificationMetrics(EmbeddingMetric):
         pairs_part: the part that the list is of, "test" or "val".
         calibration: "platt" or "isotonic", how the probability is fitted.
         replicates: resample the classes so often, and give the ends of the 95% interval of every ROC-AUC, EER and TAR
-            as `<figure>_low` and `<figure>_high` (see `functional.class_bootstrap`); 0: none. For all pairs of a set of at
-            most 4,096 samples with one label each, a second for 500,000 pairs and 20 replicates.
+            as `<figure>_low` and `<figure>_high` (see `functional.class_bootstrap`); 0: none. For all pairs of a set of
+            at most 4,096 samples with one label each, a second for 500,000 pairs and 20 replicates.
         balanced: accuracy, threshold and probability weigh same and different pairs alike. Among all pairs of a set
             the different ones are so many that plain accuracy would be high for answering "different" always.
 
