@@ -32,7 +32,7 @@ def scaled_to_one(rows: Tensor) -> tuple[Tensor, Tensor]:
     """Return the unit rows (..., D) and what they were divided by (..., 1), infinity for a zero row; no autograd."""
     # Divided by its largest component first, no row is too long or too short to be squared. Divided by infinity, a zero
     # row is 0 and its gradient too; `normalize` would give it one of 1e12.
-    largest = threshold(torch.linalg.vector_norm(rows, ord=torch.inf, dim=-1, keepdim=True), 0, torch.inf)
+    largest = threshold(rows.abs().amax(dim=-1, keepdim=True), 0, torch.inf)
     unit = rows / largest
     length = threshold(torch.linalg.vector_norm(unit, dim=-1, keepdim=True), 0, torch.inf)
     return unit.div_(length), length.mul_(largest)

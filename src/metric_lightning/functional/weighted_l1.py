@@ -4,16 +4,14 @@ x: (N, D), y: (M, D), w: (D,), result: (N, M). No matrix product gives them, so 
 tile of some components, rows and columns at a time, which stays in the cache and is worked on in place.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
-Compare = Callable[[Tensor, Tensor, Tensor], Tensor]
-
 _TILE_ELEMENTS = {"cpu": 2**17}  # 512 KiB in float32
 _TILE_ROWS = {"cpu": 32}
+_MIRRORED = 64
 
 
 def weighted_l1_distances(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
@@ -43,25 +41,58 @@ def weighted_l1_distances(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
 class _WeightedL1(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
-        ctx.one = y is x
+        # torch.pdist goes through each pair once; on a GPU its gradient takes N N D memory.
+        ctx.one = y is x and x.device.type == "cpu" and len(x) > 0
         ctx.save_for_backward(x, y, weight)
-        return _mirrored(x, weight) if ctx.one else _sums(x.T.contiguous(), y.T.contiguous(), weight)
+        return _distances_within(x, weight) if ctx.one else _sums(x.T.contiguous(), y.T.contiguous(), weight)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Any:
         x, y, weight = ctx.saved_tensors
-        across, turned = x.T.contiguous(), gradient.T.contiguous()
+        turned = gradient.T.contiguous()
         # |x - y| = (x - y) sign(x - y), so what pulls x and y gives the weights' gradient too. As pulls cancel, what
         # x and y have in common may be taken off.
         if ctx.one:
-            pulls = _signs_of_itself(across, turned + gradient)
+            pulls = _signs_within(x, turned.add_(gradient))
             return pulls * weight, None, torch.linalg.vecdot(x - x.mean(dim=0), pulls, dim=0)
-        down = y.T.contiguous()
-        to_x, to_y = _sums_over(_sign, across, down, gradient), _sums_over(_sign, down, across, turned)
+        across, down = x.T.contiguous(), y.T.contiguous()
+        to_x, to_y = _sums_of_signs(across, down, gradient), _sums_of_signs(down, across, turned)
         centre = y.sum(dim=0) / max(1, len(y))
         to_weight = torch.linalg.vecdot(x - centre, to_x, dim=0) + torch.linalg.vecdot(y - centre, to_y, dim=0)
         return to_x * weight, to_y * weight, to_weight
+
+
+def _distances_within(x: Tensor, weight: Tensor) -> Tensor:
+    """Return sum_d w_d |x_id - x_jd| (N, N)."""
+    scaled, less = x * weight, weight < 0
+    if less.any():
+        condensed = torch.pdist(scaled[:, ~less], p=1).sub_(torch.pdist(scaled[:, less], p=1))
+    else:
+        condensed = torch.pdist(scaled, p=1)
+    distances = x.new_zeros(len(x), len(x))
+    above = _above_diagonal(distances)
+    torch.split_with_sizes_copy(condensed, [len(row) for row in above], out=above)
+    for start in range(0, len(x), _MIRRORED):
+        rows, rest = slice(start, start + _MIRRORED), slice(start + _MIRRORED, None)
+        distances[rows, rows] += distances[rows, rows].T.clone()
+        distances[rest, rows] = distances[rows, rest].T
+    return distances
+
+
+def _signs_within(x: Tensor, slopes: Tensor) -> Tensor:
+    """Return sum_j s_ij sign(x_i - x_j) (N, D) of slopes (N, N) that are the same both ways."""
+    condensed = torch.cat(_above_diagonal(slopes))
+    # p = 1 needs no distances.
+    pulls: Tensor = torch.ops.aten._pdist_backward(condensed, x.contiguous(), 1.0, condensed)
+    return pulls
+
+
+def _above_diagonal(square: Tensor) -> list[Tensor]:
+    """Return what is right of the diagonal of a contiguous (N, N), row by row, as views: N - 1, N - 2, ..., 0 long."""
+    n = len(square)
+    lengths = [length for row in range(n) for length in (row + 1, n - 1 - row)]
+    return list(square.view(-1).split(lengths)[1::2])
 
 
 def _sums(across: Tensor, down: Tensor, weight: Tensor) -> Tensor:
@@ -76,31 +107,8 @@ def _sums(across: Tensor, down: Tensor, weight: Tensor) -> Tensor:
     return distances
 
 
-def _mirrored(x: Tensor, weight: Tensor) -> Tensor:
-    """Return sum_d w_d |x_id - x_jd| (N, N), of which a block of rows gives the columns from its first on."""
-    across, distances = x.T.contiguous(), x.new_empty(len(x), len(x))
-    for start in range(0, len(x), _rows(across)):
-        rows, rest = slice(start, start + _rows(across)), slice(start + _rows(across), None)
-        distances[rows, start:] = _sums(across[:, rows], across[:, start:], weight)
-        distances[rest, rows] = distances[rows, rest].T
-    return distances
-
-
-def _signs_of_itself(across: Tensor, slopes: Tensor) -> Tensor:
-    """Return sum_j s_ij sign(x_i - x_j) (N, D) of `across` (D, N) and slopes (N, N), whose diagonal is put to 0."""
-    slopes.fill_diagonal_(0)
-    ordered = across.sort(dim=1).values
-    tied = (ordered[:, 1:] == ordered[:, :-1]).any(dim=1)
-    pulls = torch.empty_like(across.T)
-    # What is not above is below, where no two are equal; that saves a pass.
-    apart, equal = across[~tied], across[tied]
-    pulls[:, ~tied] = 2 * _sums_over(_above, apart, apart, slopes) - slopes.sum(dim=1, keepdim=True)
-    pulls[:, tied] = _sums_over(_sign, equal, equal, slopes)
-    return pulls
-
-
-def _sums_over(compare: Compare, across: Tensor, down: Tensor, slopes: Tensor) -> Tensor:
-    """Return sum_j s_ij compare(x_i, y_j) (N, D) of `across` (D, N), `down` (D, M) and slopes (N, M)."""
+def _sums_of_signs(across: Tensor, down: Tensor, slopes: Tensor) -> Tensor:
+    """Return sum_j s_ij sign(x_i - y_j) (N, D) of `across` (D, N), `down` (D, M) and slopes (N, M)."""
     step = _step(down.device, down.shape[1])
     sums = across.new_empty(*across.T.shape, 1)
     for x, y, to_x in zip(
@@ -109,16 +117,8 @@ def _sums_over(compare: Compare, across: Tensor, down: Tensor, slopes: Tensor) -
         rows = _step(down.device, y.numel())
         memory = y.new_empty(min(rows, len(x)), *y.shape)
         for left, slope, block in zip(x.split(rows), slopes[:, :, None].split(rows), to_x.split(rows), strict=True):
-            torch.bmm(compare(left, y, memory[: len(left)]), slope, out=block)
+            torch.bmm(torch.sub(left, y, out=memory[: len(left)]).sign_(), slope, out=block)
     return sums.squeeze(2)
-
-
-def _sign(x: Tensor, y: Tensor, out: Tensor) -> Tensor:
-    return torch.sub(x, y, out=out).sign_()
-
-
-def _above(x: Tensor, y: Tensor, out: Tensor) -> Tensor:
-    return torch.gt(x, y, out=out)
 
 
 def _rows(down: Tensor) -> int:

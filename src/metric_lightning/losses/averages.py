@@ -1,10 +1,9 @@
 """What the mean of a loss over pairs is taken over."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from metric_lightning.functional.pairs import row_counts
 from metric_lightning.types import Pairs, Ratio
 
 
@@ -30,18 +29,14 @@ def average_pairs(costs: Tensor, counted: Tensor, average: str = "pairs") -> Rat
     return Ratio(total / count.clamp_min(1), (count > 0).to(costs.dtype))
 
 
-def average_sides(costs: Tensor, pairs: Pairs, average: str) -> dict[str, Ratio]:
-    """Return each anchor's share (N,): "pairs": one mean over all pairs; "sides": one over either kind.
+def average_sides(share: Callable[[Tensor], Ratio], pairs: Pairs, average: str) -> dict[str, Ratio]:
+    """Return the parts of a loss: "pairs": one mean over all pairs; "sides": one over either kind.
 
     Args:
-        costs: (N, M), what each pair costs as what it is, positive or negative.
+        share: each anchor's share (N,) of what the pairs of a mask (N, M) cost.
         pairs: which count.
         average: "pairs" or "sides".
     """
-
-    def share(mask: Tensor) -> Ratio:
-        return Ratio(costs.masked_fill(~mask, 0).sum(dim=1), row_counts(mask, costs.dtype))
-
     if average == "sides":
         return {"positive": share(pairs.positive), "negative": share(pairs.negative)}
     return {"pairs": share(pairs.positive | pairs.negative)}

@@ -11,6 +11,7 @@ from torch import Tensor
 from metric_lightning.distances import Distance
 from metric_lightning.functional.pairs import row_counts
 from metric_lightning.functional.slopes import with_slopes
+from metric_lightning.losses.averages import average_sides, check_choice
 from metric_lightning.losses.base import PairwiseLoss, check_positive
 from metric_lightning.miners.base import PairMiner
 from metric_lightning.relevance import Relevance
@@ -75,9 +76,7 @@ class ContrastiveLoss(PairwiseLoss):
     ):
         super().__init__(distance, miner, relevance, block_size)
         self.margin = check_positive(self, "margin", margin)
-        if average not in ("pairs", "sides"):
-            raise ValueError(f"ContrastiveLoss: average must be 'pairs' or 'sides', got {average!r}")
-        self.average = average
+        self.average = check_choice(self, "average", average, ("pairs", "sides"))
         self.take_margin(margin)
 
     def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
@@ -91,6 +90,4 @@ class ContrastiveLoss(PairwiseLoss):
             total = 0.5 * torch.linalg.vector_norm(kept, dim=1).square()
             return Ratio(with_slopes(total, kept, distances), row_counts(mask, distances.dtype))
 
-        if self.average == "sides":
-            return {"positive": share(pairs.positive), "negative": share(pairs.negative)}
-        return {"pairs": share(pairs.positive | pairs.negative)}
+        return average_sides(share, pairs, self.average)

@@ -1,15 +1,17 @@
 """Regression of a similarity exp(-d) (Mueller and Thyagarajan 2016, Siamese recurrent architectures for learning
-sentence
-similarity: MaLSTM).
+sentence similarity: MaLSTM).
 
 N anchors, M references, d (N, M) distances, y = 1 for a positive pair and 0 for a negative one.
 """
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from metric_lightning.distances import Distance, LpDistance
+from metric_lightning.functional.pairs import row_counts
+from metric_lightning.functional.slopes import with_slopes
 from metric_lightning.losses.averages import average_sides, check_choice
 from metric_lightning.losses.base import PairwiseLoss
 from metric_lightning.miners.base import PairMiner
@@ -59,6 +61,14 @@ class ManhattanSimilarityLoss(PairwiseLoss):
 
     def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums."""
-        pairs = pairs if self.miner is None else self.miner(distances.detach(), pairs)
-        errors = distances.neg().exp() - pairs.positive.to(distances.dtype)
-        return average_sides(errors.square(), pairs, self.average)
+        fixed = distances.detach()
+        pairs = pairs if self.miner is None else self.miner(fixed, pairs)
+        similarities = fixed.neg().exp_()
+        errors = pairs.positive.to(fixed.dtype).sub_(similarities)
+
+        def share(mask: Tensor) -> Ratio:
+            kept = errors.masked_fill(~mask, 0)
+            total = torch.linalg.vecdot(kept, kept)
+            return Ratio(with_slopes(total, kept.mul_(similarities).mul_(2), distances), row_counts(mask, fixed.dtype))
+
+        return average_sides(share, pairs, self.average)

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from metric_lightning.distances import Distance, WeightedL1Distance
 from metric_lightning.functional.log_sums import log_one_plus_exp
+from metric_lightning.functional.pairs import row_counts
+from metric_lightning.functional.slopes import with_slopes
 from metric_lightning.losses.averages import average_sides, check_choice
 from metric_lightning.losses.base import PairwiseLoss
 from metric_lightning.miners.base import PairMiner
@@ -63,6 +65,14 @@ class PairCrossEntropyLoss(PairwiseLoss):
 
     def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums."""
-        pairs = pairs if self.miner is None else self.miner(distances.detach(), pairs)
-        signs = pairs.positive.to(distances.dtype).mul_(2).sub_(1)
-        return average_sides(log_one_plus_exp(distances * signs), pairs, self.average)
+        fixed = distances.detach()
+        pairs = pairs if self.miner is None else self.miner(fixed, pairs)
+        signs = pairs.positive.to(fixed.dtype).mul_(2).sub_(1)
+        logits = fixed * signs
+        costs, slopes = log_one_plus_exp(logits), logits.sigmoid_().mul_(signs)
+
+        def share(mask: Tensor) -> Ratio:
+            total, kept = costs.masked_fill(~mask, 0).sum(dim=1), slopes.masked_fill(~mask, 0)
+            return Ratio(with_slopes(total, kept, distances), row_counts(mask, fixed.dtype))
+
+        return average_sides(share, pairs, self.average)
