@@ -21,6 +21,8 @@ _MADE: dict[str, Callable[[], MetricLoss]] = {
 # Beside their defaults.
 _VARIANTS: dict[str, Callable[[], MetricLoss]] = {
     "NPairsLoss-one-pair-per-class": lambda: losses.NPairsLoss(one_pair_per_class=True),
+    # The peer's has no spread of the centers to work out.
+    "SoftTripleLoss-no-spread": lambda: losses.SoftTripleLoss(spread_weight=0.0),
 }
 _LEFT_OUT = {"PytorchMetricLearningLoss"}
 # The peer's of these names is something else: a memory of another shape, class scores without weights, two views,
@@ -32,6 +34,7 @@ _PEERS: dict[str, tuple[str, dict[str, Any], str | None, dict[str, Any]]] = {
     "TripletMarginLoss": ("TripletMarginLoss", {"margin": 0.2}, None, {}),
     "TripletSoftMarginLoss": ("TripletMarginLoss", {"margin": 0.0, "smooth_loss": True}, None, {}),
     "NPairsLoss-one-pair-per-class": ("NPairsLoss", {}, None, {}),
+    "SoftTripleLoss-no-spread": ("SoftTripleLoss", {}, None, {}),
     "BatchInstanceLoss": ("InstanceLoss", {}, None, {}),
     "NTXentLoss": ("NTXentLoss", {}, None, {}),
     "InfoNCELoss": ("NTXentLoss", {}, None, {}),
@@ -104,7 +107,7 @@ def peer(name: str, num_classes: int) -> Any:
     found = getattr(their_losses, loss_name, None)
     if found is None or name in _WITHOUT_PEER:
         return None
-    if getattr(losses, name, MetricLoss).learns_classes:
+    if getattr(losses, name.partition("-")[0], MetricLoss).learns_classes:
         arguments = {"num_classes": num_classes, "embedding_size": DIMENSIONS, **arguments}
     miner = None if miner_name is None else getattr(their_miners, miner_name)(**miner_arguments)
     loss = found(**arguments)
