@@ -13,6 +13,7 @@ from metric_lightning.applications.tracking.video import Frame, frames_of, open_
 from metric_lightning.errors import UserError
 
 _GOLDEN = (5**0.5 - 1) / 2
+_SHADES = ((0.85, 0.95), (0.4, 1.0), (0.9, 0.6))  # saturation and value
 _TAIL = 10  # positions of a track that are shown behind it
 
 
@@ -33,25 +34,34 @@ def drawn(picture: Frame, frame: int, tracks: Detections) -> Frame:
         own = np.flatnonzero((tracks.identities == identity) & (tracks.frames <= frame))[-_TAIL:]
         feet = [(x + w / 2, y + h) for x, y, w, h in tracks.boxes[own].tolist()]
         if len(feet) > 1:
-            brush.line(feet, fill=colour, width=3)
+            brush.line(feet, fill="black", width=5, joint="curve")
+            brush.line(feet, fill=colour, width=3, joint="curve")
         left, top, width, height = tracks.boxes[place].tolist()
+        brush.rectangle((left - 1, top - 1, left + width + 1, top + height + 1), outline="black", width=5)
         brush.rectangle((left, top, left + width, top + height), outline=colour, width=3)
         text = str(identity)
         frame_of_text = brush.textbbox((left, top), text, font=font, anchor="lb")
         brush.rectangle(frame_of_text, fill=colour)
-        brush.text((left, top), text, fill="white", font=font, anchor="lb")
+        brush.text((left, top), text, fill=_ink_on(colour), font=font, anchor="lb")
     return np.asarray(image)
 
 
 def colour_of(identity: int) -> tuple[int, int, int]:
     """Return the colour (RGB, 0..255) of an identity: hues a golden ratio apart, so that near numbers differ much.
 
+    Every third is full, pale or dark, as hues come near again after 13 numbers, and not everybody tells hues apart.
+
     Example:
-        >>> colour_of(0), colour_of(1)
-        ((230, 34, 34), (34, 91, 230))
+        >>> colour_of(0), colour_of(1), colour_of(2)
+        ((242, 36, 36), (153, 183, 255), (96, 153, 15))
     """
-    red, green, blue = hsv_to_rgb(identity * _GOLDEN % 1, 0.85, 0.9)
+    red, green, blue = hsv_to_rgb(identity * _GOLDEN % 1, *_SHADES[identity % len(_SHADES)])
     return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def _ink_on(colour: tuple[int, int, int]) -> str:
+    red, green, blue = colour
+    return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 128 else "white"
 
 
 def strip(video: str | Path, tracks: Detections, frames: Sequence[int], columns: int = 2) -> Frame:
