@@ -132,10 +132,9 @@ def test_accumulated_steps_on_two_ranks(tmp_path):
 
 def test_mixed_precision_on_two_ranks(tmp_path):
     one, two = remembering(), remembering()
-    fitted(one, balanced(2), tmp_path, max_epochs=-1, max_steps=4, precision="bf16-mixed")
-    fitted(
-        two, balanced(1), tmp_path, max_epochs=-1, max_steps=4, precision="bf16-mixed", strategy="ddp_fork", devices=2
-    )
+    options = dict(max_epochs=-1, max_steps=4, precision="bf16-mixed", log_every_n_steps=1)
+    fitted(one, balanced(2), tmp_path, **options)
+    fitted(two, balanced(1), tmp_path, strategy="ddp_fork", devices=2, **options)
     for ours, theirs in zip(two.parameters(), one.parameters(), strict=True):
         # bf16 has 8 bits; a wrong factor of 2 would be far outside.
         torch.testing.assert_close(ours, theirs, rtol=0.02, atol=0.005)

@@ -85,7 +85,10 @@ def replicas(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, ob
 def test_runs_for_two_batches(
     path: Path, replicas: dict[str, dict[str, object]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On the data where the package has them, on a replica of the files where they are downloaded."""
+    """On the data where the package has them, on a replica of the files where they are downloaded.
+
+    In mixed precision, as other tests train in single.
+    """
     data = content(path)["data"]["class_path"].rpartition(".")[2]
     if "PytorchMetricLearning" in path.read_text() and importlib.util.find_spec("pytorch_metric_learning") is None:
         pytest.skip("pytorch-metric-learning is not installed")
@@ -96,6 +99,7 @@ def test_runs_for_two_batches(
     monkeypatch.setattr(sys, "argv", ["metric-lightning"])
     monkeypatch.setenv("PL_GLOBAL_SEED", os.environ.get("PL_GLOBAL_SEED", "0"))  # put back afterwards
     arguments = ["fit", "--config", str(path), "--trainer.fast_dev_run=2", "--trainer.accelerator=cpu"]
+    arguments += ["--trainer.precision=bf16-mixed", "--trainer.log_every_n_steps=1"]
     if data not in WITHOUT_DOWNLOAD:
         replica = "background" if path.stem.startswith("verification") else data
         assert replica in replicas, f"no replica of {data} is made here yet"

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from metric_lightning.distances import (
     CosineDistance,
@@ -93,6 +94,31 @@ def test_equal_rows_are_at_zero_and_near_ones_are_told_apart_far_from_the_origin
     moved = x + 0.05 * torch.randn(50, 16)
     exact = (x.double()[:, None] - moved.double()).norm(dim=2)
     torch.testing.assert_close(euclidean_distances(x, moved).double(), exact, rtol=2e-3, atol=0)
+
+
+@pytest.mark.parametrize("apart", [0.003, 0.01, 0.1])
+def test_near_rows_are_neither_nearer_nor_farther_than_they_are(apart):
+    """In single precision; each is off by rounding, but not all to the same side."""
+    generator = torch.Generator().manual_seed(0)
+    x = nn.functional.normalize(torch.randn(400, 32, generator=generator), dim=1)
+    y = x + apart * nn.functional.normalize(torch.randn(400, 32, generator=generator), dim=1)
+    exact = (x.double() - y.double()).norm(dim=1)
+    ratios = euclidean_distances(x, y).diagonal().double() / exact
+    assert abs(ratios.median() - 1) < 0.004
+    squared = squared_euclidean_distances(x, y).diagonal().double() / exact.square()
+    assert abs(squared.median() - 1) < 0.008
+
+
+@each
+def test_under_autocast_as_without(distance, oracle):
+    x, y = rows(3, 0).detach().float(), rows(5, 1).detach().float().requires_grad_()
+    expected = distance(x, y)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = distance(x, y)
+        rounded = distance(x.bfloat16(), y)
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    torch.testing.assert_close(*torch.autograd.grad(found.sum(), y), *torch.autograd.grad(expected.sum(), y))
+    torch.testing.assert_close(rounded, distance(x.bfloat16().float(), y), rtol=0, atol=0)
 
 
 def test_equal_rows_pull_nothing():

@@ -2,7 +2,8 @@
 
 The expansion |x|^2 + |y|^2 - 2xy loses digits where x and y are close beside their norms. Two remedies: the mean of y
 is taken from both first (a common offset then costs nothing), and what is below the rounding noise of the product,
-`_NOISE` units in the last place of |x|^2 + |y|^2, counts as zero, so that equal vectors are at distance 0.
+`_NOISE` units in the last place of |x|^2 + |y|^2, counts as zero, so that equal vectors are at distance 0. Where it
+is that small, |x| and |y| are nearly the same.
 
 Where y is x itself, what both need is computed once, and one gradient holds both shares.
 """
@@ -135,10 +136,11 @@ def _centred(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _squares(x: Tensor, y: Tensor) -> Tensor:
-    shrink = 1.0 - _NOISE * torch.finfo(x.dtype).eps
-    y_squared = torch.linalg.vecdot(y, y).mul_(shrink)
-    x_squared = y_squared if y is x else torch.linalg.vecdot(x, x).mul_(shrink)
-    return (x_squared[:, None] + y_squared).addmm_(x, y.T, alpha=-2).clamp_min_(0)
+    y_squared = torch.linalg.vecdot(y, y)
+    x_squared = y_squared if y is x else torch.linalg.vecdot(x, x)
+    squares = (x_squared[:, None] + y_squared).addmm_(x, y.T, alpha=-2)
+    noise = x_squared * (2 * _NOISE * torch.finfo(x.dtype).eps)
+    return squares.masked_fill_(squares <= noise[:, None], 0)
 
 
 def _push(

@@ -1,6 +1,6 @@
 """Distances between N rows and M columns, each by one matrix product where there is one; smaller is closer.
 
-x: (N, D), y: (M, D), result: (N, M). Zero distances have zero, finite gradients.
+x: (N, D), y: (M, D), result: (N, M). Zero distances have zero, finite gradients. Under autocast they are float32.
 How they are computed, and their derivatives: `functional.distance_derivatives`.
 """
 
@@ -14,9 +14,11 @@ from metric_lightning.functional.distance_derivatives import (
     SignalToNoise,
     SquaredEuclidean,
 )
+from metric_lightning.functional.precision import without_autocast
 from metric_lightning.functional.weighted_l1 import weighted_l1_distances
 
 
+@without_autocast
 def squared_euclidean_distances(x: Tensor, y: Tensor) -> Tensor:
     """Return |x_i - y_j|^2.
 
@@ -29,6 +31,7 @@ def squared_euclidean_distances(x: Tensor, y: Tensor) -> Tensor:
     return result
 
 
+@without_autocast
 def euclidean_distances(x: Tensor, y: Tensor) -> Tensor:
     """Return |x_i - y_j|, with gradient 0 where it is 0.
 
@@ -41,6 +44,7 @@ def euclidean_distances(x: Tensor, y: Tensor) -> Tensor:
     return result
 
 
+@without_autocast
 def cosine_distances(x: Tensor, y: Tensor) -> Tensor:
     """Return 1 - cos(x_i, y_j); a zero vector has cosine 0 with everything.
 
@@ -52,6 +56,7 @@ def cosine_distances(x: Tensor, y: Tensor) -> Tensor:
     return result
 
 
+@without_autocast
 def dot_product_distances(x: Tensor, y: Tensor) -> Tensor:
     """Return -<x_i, y_j>.
 
@@ -63,6 +68,7 @@ def dot_product_distances(x: Tensor, y: Tensor) -> Tensor:
     return result
 
 
+@without_autocast
 def lp_distances(x: Tensor, y: Tensor, p: float) -> Tensor:
     """Return (sum_d |x_id - y_jd|^p)^(1/p); no matrix product, so O(N M D) elementwise work, least of it for p = 1.
 
@@ -73,6 +79,7 @@ def lp_distances(x: Tensor, y: Tensor, p: float) -> Tensor:
     return weighted_l1_distances(x, y, x.new_ones(x.shape[1])) if p == 1 else torch.cdist(x, y, p=p)
 
 
+@without_autocast
 def signal_to_noise_distances(x: Tensor, y: Tensor) -> Tensor:
     """Return var(x_i - y_j) / var(x_i), variances over the D components (Yuan et al. 2019).
 

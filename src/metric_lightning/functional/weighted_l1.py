@@ -9,11 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metric_lightning.functional.precision import without_autocast
+
 _TILE_ELEMENTS = {"cpu": 2**17}  # 512 KiB in float32
 _TILE_ROWS = {"cpu": 32}
 _MIRRORED = 64
 
 
+@without_autocast
 def weighted_l1_distances(x: Tensor, y: Tensor, weight: Tensor) -> Tensor:
     """Return sum_d w_d |x_id - y_jd|; where two components are equal, their gradient is 0.
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metric_lightning.functional.precision import both_full_precision
 from metric_lightning.miners.base import Miner
 from metric_lightning.types import Ratio
 
@@ -60,17 +61,6 @@ def check_block_size(owner: object, block_size: int | None, miner: Miner | None 
 def automatic_block_size(columns: int, device_type: str) -> int:
     """Return how many rows keep a block small, yet not so few that the work on the columns is done over and over."""
     return max(_LEAST_ROWS, _BLOCK_ELEMENTS.get(device_type, 2**26) // max(1, columns))
-
-
-def full_precision(x: Tensor) -> Tensor:
-    """Return x in float32, or as it is in float64."""
-    return x if x.dtype in (torch.float32, torch.float64) else x.float()
-
-
-def both_full_precision(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return x and y likewise; one tensor where they are one."""
-    full = full_precision(x)
-    return full, full if y is x else full_precision(y)
 
 
 class _BlockSums(torch.autograd.Function):

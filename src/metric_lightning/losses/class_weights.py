@@ -5,9 +5,10 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
+from metric_lightning.functional.precision import full_precision
 from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.base import MetricLoss, check_batch
-from metric_lightning.losses.blocks import full_precision, sum_over_blocks
+from metric_lightning.losses.blocks import sum_over_blocks
 from metric_lightning.types import Pairs, Ratio, References
 
 

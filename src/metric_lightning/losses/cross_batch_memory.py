@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metric_lightning.functional.precision import full_precision
 from metric_lightning.losses.base import MetricLoss, check_batch
-from metric_lightning.losses.blocks import full_precision
 from metric_lightning.miners.base import Miner
 from metric_lightning.types import Pairs, Ratio, References
 

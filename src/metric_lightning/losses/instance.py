@@ -9,9 +9,10 @@ from torch.nn.functional import linear
 
 from metric_lightning.functional.class_costs import class_costs
 from metric_lightning.functional.distances import cosine_distances
+from metric_lightning.functional.precision import full_precision
 from metric_lightning.functional.slopes import with_slopes
 from metric_lightning.losses.base import MetricLoss, check_batch, check_positive
-from metric_lightning.losses.blocks import check_block_size, full_precision, sum_over_blocks
+from metric_lightning.losses.blocks import check_block_size, sum_over_blocks
 from metric_lightning.losses.class_weights import ClassWeightLoss, random_directions
 from metric_lightning.types import Pairs, Ratio, References
 

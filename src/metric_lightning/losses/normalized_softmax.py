@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from metric_lightning.functional.class_costs import class_costs
+from metric_lightning.functional.precision import full_precision
 from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.base import check_positive
-from metric_lightning.losses.blocks import full_precision
 from metric_lightning.losses.class_weights import ClassWeightLoss, random_directions
 from metric_lightning.types import Ratio
 

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from metric_lightning.functional.hashing import anchor_keys
+from metric_lightning.functional.precision import full_precision
 from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.arcface import add_angle, check_angle
 from metric_lightning.losses.base import check_positive
-from metric_lightning.losses.blocks import full_precision
 from metric_lightning.losses.class_weights import check_labels, random_directions
 from metric_lightning.losses.sharded_classes import ShardedClassLoss, ShardSums
 from metric_lightning.types import Ratio

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from metric_lightning.errors import UserError
 from metric_lightning.functional.pairs import pairs_from_labels
+from metric_lightning.functional.precision import full_precision
 from metric_lightning.losses.base import MetricLoss, check_batch
-from metric_lightning.losses.blocks import full_precision
 from metric_lightning.types import Pairs, Ratio, References
 
 _PACKAGE = "pytorch_metric_learning"

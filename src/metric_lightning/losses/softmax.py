@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from metric_lightning.functional.class_costs import class_costs
-from metric_lightning.losses.blocks import full_precision
+from metric_lightning.functional.precision import full_precision
 from metric_lightning.losses.class_weights import ClassWeightLoss
 from metric_lightning.types import Ratio
 

@@ -6,8 +6,8 @@ N anchors x and M references y, D dimensions.
 import torch
 from torch import Tensor
 
+from metric_lightning.functional.precision import full_precision
 from metric_lightning.losses.base import MetricLoss, check_batch, check_positive
-from metric_lightning.losses.blocks import full_precision
 from metric_lightning.types import Pairs, Ratio, References
 
 

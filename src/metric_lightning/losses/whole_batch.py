@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metric_lightning.functional.precision import both_full_precision
 from metric_lightning.losses.base import FindPairs, PairwiseLoss
-from metric_lightning.losses.blocks import both_full_precision
 from metric_lightning.losses.recomputed_blocks import RecomputedBlocks
 from metric_lightning.types import Pairs, Ratio
 

@@ -14,8 +14,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from metric_lightning.functional.precision import full_precision
 from metric_lightning.losses.base import MetricLoss, reduce_terms
-from metric_lightning.losses.blocks import full_precision
 from metric_lightning.losses.sharded_classes import ShardedClassLoss
 from metric_lightning.modules.gather import gather_rows, lost_ranks_named, row_counts, world_size
 from metric_lightning.modules.model_parallel import is_spread

@@ -16,7 +16,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from metric_lightning.errors import UserError
-from metric_lightning.losses.blocks import full_precision
+from metric_lightning.functional.precision import full_precision
 from metric_lightning.losses.sharded_classes import ShardedClassLoss
 from metric_lightning.modules.gather import gather_rows, lost_ranks_named, row_counts, world_size
 

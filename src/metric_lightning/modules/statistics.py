@@ -6,8 +6,8 @@ from torch import Tensor
 
 from metric_lightning.functional.distances import euclidean_distances
 from metric_lightning.functional.pairs import pairs_from_labels
+from metric_lightning.functional.precision import full_precision
 from metric_lightning.losses.base import PairwiseLoss, reduce_terms
-from metric_lightning.losses.blocks import full_precision
 from metric_lightning.modules.gather import gather_rows, row_counts, world_size
 from metric_lightning.modules.model_parallel import is_spread
 

@@ -1,0 +1,34 @@
+"""What is computed in single precision whatever autocast says: distances, whose differences half precision loses."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Compare = Callable[..., Tensor]
+
+
+def without_autocast(compare: Compare) -> Compare:
+    """Return a function of x, y and more that under autocast gets both in float32 or better and computes in it."""
+
+    @wraps(compare)
+    def in_full_precision(x: Tensor, y: Tensor, *others: Any, **named: Any) -> Tensor:
+        if not torch.is_autocast_enabled(x.device.type):
+            return compare(x, y, *others, **named)
+        with torch.autocast(x.device.type, enabled=False):
+            return compare(*both_full_precision(x, y), *others, **named)
+
+    return in_full_precision
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """Return x in float32, or as it is in float64."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def both_full_precision(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Return x and y likewise; one tensor where they are one."""
+    full = full_precision(x)
+    return full, full if y is x else full_precision(y)
