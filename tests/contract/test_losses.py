@@ -187,6 +187,53 @@ def test_shards_of_the_rows_add_up_to_the_whole(case: Case):
     assert_close([value.detach(), gradients[0], *shared], expected, 1e-12)
 
 
+@each_case
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode], ids=["no_grad", "inference_mode"])
+def test_evaluates_without_gradients_as_with_them(case: Case, mode: Any):
+    batch = BATCHES["random"]()
+    for block_size in (None, 3):
+        with_gradients, without = case.loss(), case.loss()
+        if block_size is not None and isinstance(without, PairwiseLoss):
+            with_gradients.block_size = without.block_size = block_size
+        expected = with_gradients(batch.embeddings.clone().requires_grad_(), case.labels(batch.labels))
+        with mode():
+            found = without(batch.embeddings.clone(), case.labels(batch.labels))
+        torch.testing.assert_close(found, expected.detach(), rtol=1e-12, atol=1e-12)
+
+
+@each_case
+def test_gradients_are_not_differentiated_again_without_a_word(case: Case):
+    """Either there is a second derivative, and it is right, or it is refused."""
+    batch = BATCHES["random"]()
+    x = batch.embeddings.clone().requires_grad_()
+    try:
+        (gradient,) = torch.autograd.grad(case.loss()(x, case.labels(batch.labels)), x, create_graph=True)
+    except RuntimeError as refused:
+        assert "second derivative" in str(refused)
+        return
+    direction = random_rows(8, scale=1.0)
+    (found,) = torch.autograd.grad((gradient * direction).sum(), x)
+    sides = []
+    for step in (1e-5, -1e-5):
+        moved = (batch.embeddings + step * direction).requires_grad_()
+        sides += torch.autograd.grad(case.loss()(moved, case.labels(batch.labels)), moved)
+    torch.testing.assert_close(found, (sides[0] - sides[1]) / 2e-5, rtol=1e-4, atol=1e-4)
+
+
+@each_case
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_a_row_that_is_not_finite_is_not_hidden(case: Case, bad: float):
+    """Of a network that has diverged, or a step that overflowed: the loss must not seem to be small."""
+    batch = BATCHES["random"]()
+    rows = batch.embeddings.float()
+    rows[3, 1] = bad
+    for block_size in (None, 3):
+        loss = case.loss(torch.float32)
+        if block_size is not None and isinstance(loss, PairwiseLoss):
+            loss.block_size = block_size
+        assert not loss(rows.requires_grad_(), case.labels(batch.labels)).isfinite()
+
+
 def _hard_rows(kind: str) -> tuple[Tensor, Tensor]:
     rows, labels = random_rows(8, scale=1.0), class_numbers()
     rows = 100 * rows / rows.norm(dim=1, keepdim=True)

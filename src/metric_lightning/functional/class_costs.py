@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metric_lightning.functional.first_order import first_order_only
+
 
 def own_scores(scores: Tensor, labels: Tensor) -> Tensor:
     """Return each anchor's score of its own class (N,), from scores (N, C) and labels (N,)."""
@@ -53,7 +55,7 @@ class _ClassCosts(torch.autograd.Function):
         return logarithms.gather(1, column).squeeze(1).neg_()
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, costs: Tensor) -> Any:
         logarithms, column = ctx.saved_tensors
         weight = (costs * ctx.scale)[:, None]

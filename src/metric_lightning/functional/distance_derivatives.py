@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import threshold
 
+from metric_lightning.functional.first_order import first_order_only
 from metric_lightning.functional.unit_rows import gradient_through_scaling, scaled_to_one
 
 _NOISE = 8.0
@@ -36,7 +37,7 @@ class SquaredEuclidean(torch.autograd.Function):
         return _squares(x, y)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Any:
         x, y = ctx.saved_tensors
         if ctx.one:
@@ -56,7 +57,7 @@ class Euclidean(torch.autograd.Function):
         return distances
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Any:
         x, y, distances = ctx.saved_tensors
         # Where the distance is 0, infinity stands in for it, and the gradient is 0.
@@ -79,7 +80,7 @@ class Cosine(torch.autograd.Function):
         return torch.addmm(x.new_ones(1, 1), rows[0], columns[0].T, alpha=-1)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Any:
         x, x_length, y, y_length = ctx.saved_tensors
         to_x, to_y = _push(gradient, x, y, ctx.one, ctx.needs_input_grad)
@@ -99,7 +100,7 @@ class DotProduct(torch.autograd.Function):
         return torch.addmm(x.new_zeros(1, 1), x, y.T, beta=0, alpha=-1)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Any:
         x, y = ctx.saved_tensors
         return _push(gradient, x, y, ctx.one, ctx.needs_input_grad)
@@ -117,7 +118,7 @@ class SignalToNoise(torch.autograd.Function):
         return distances
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Any:
         x, y, inverse, distances = ctx.saved_tensors
         to_x, to_y = _pull(gradient * (2 * inverse), *_centred(x, y), ctx.needs_input_grad)

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metric_lightning.functional.first_order import first_order_only
+
 
 def hinge_sums(excess: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Return sum_{j in mask} max(0, e_j) of each row (N,), and how many of them are above 0 (N,).
@@ -59,7 +61,7 @@ class _HingeSums(torch.autograd.Function):
         return sums, number
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> Any:
         (active,) = ctx.saved_tensors
         return active * gradient[:, None], None
@@ -73,7 +75,7 @@ class _SquaredHingeSums(torch.autograd.Function):
         return torch.linalg.vecdot(active, active)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Any:
         (active,) = ctx.saved_tensors
         return active * (2 * gradient[:, None]), None
@@ -97,7 +99,7 @@ class _WeightedHingeMeans(torch.autograd.Function):
         return means
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Any:
         (weights,) = ctx.saved_tensors
         return weights * gradient[:, None], None, None, None

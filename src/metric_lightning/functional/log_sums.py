@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from metric_lightning.functional.cached_rows import cached_rows
+from metric_lightning.functional.first_order import first_order_only
 from metric_lightning.functional.pairs import positive_slots
 from metric_lightning.types import Pairs
 
@@ -97,7 +98,7 @@ class _MaskedLogSumExp(torch.autograd.Function):
         return sums.squeeze(1)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Any:
         (slopes,) = ctx.saved_tensors
         return slopes * gradient[:, None], None, None
@@ -116,8 +117,8 @@ class _TupletCosts(torch.autograd.Function):
     ) -> Any:
         chosen, bend = similarities if columns is None else similarities.gather(1, columns), None
         if transform is not None:
-            with torch.enable_grad():
-                chosen = chosen.detach().requires_grad_()
+            with torch.inference_mode(False), torch.enable_grad():
+                chosen = chosen.clone().requires_grad_()
                 bent = transform(chosen)
                 (bend,) = torch.autograd.grad(bent.sum(), chosen)
             chosen = bent.detach()
@@ -131,7 +132,7 @@ class _TupletCosts(torch.autograd.Function):
         return log_one_plus_exp(differences), counted
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> Any:
         slopes, columns, differences, bend = ctx.saved_tensors
         pulls = differences.sigmoid().mul_(gradient)

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metric_lightning.functional.first_order import first_order_only
+
 
 def row_products(left: Tensor, right: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Return <left[rows_t], right[columns_t]> for each t (T,): O(T M) work, value and gradient.
@@ -42,7 +44,7 @@ class _RowProducts(torch.autograd.Function):
         return torch.sparse.sampled_addmm(wanted, left, right.T, beta=0.0).values()
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Any:
         left, right, rows, columns = ctx.saved_tensors
         size = (len(left), len(right))

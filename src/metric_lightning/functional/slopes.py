@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metric_lightning.functional.first_order import first_order_only
+
 
 def with_slopes(totals: Tensor, slopes: Tensor, distances: Tensor) -> Tensor:
     """Return `totals` (N,), a function of `distances` (N, M) with d totals_i / d distances_ij = slopes_ij.
@@ -35,7 +37,7 @@ class _WithSlopes(torch.autograd.Function):
         return totals.view_as(totals)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Any:
         (slopes,) = ctx.saved_tensors
         return None, None, slopes * gradient[:, None]

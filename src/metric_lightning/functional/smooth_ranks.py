@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metric_lightning.functional.first_order import first_order_only
 from metric_lightning.functional.pairs import positive_slots
 
 
@@ -61,7 +62,7 @@ class _SmoothPrecisionSums(torch.autograd.Function):
         return sums
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Any:
         (slopes,) = ctx.saved_tensors
         return slopes * gradient[:, None], None, None, None

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metric_lightning.functional.first_order import first_order_only
+
 _CACHED = 2**17
 
 
@@ -59,13 +61,13 @@ class _CumulativeHistograms(torch.autograd.Function):
         return sums
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Any:
         (negated,) = ctx.saved_tensors
         # Node j falls with slope 1 from j to j + 1; below the first and behind the last node nothing changes.
         slopes = torch.nn.functional.pad(gradient.neg(), (1, 1))
         slopes[:, -2:] = torch.stack([-gradient[:, -1], torch.zeros_like(gradient[:, -1])], dim=1)
-        place = negated.neg().floor_().clamp_(-1, gradient.shape[1]).add_(1).to(torch.int64)
+        place = negated.neg().floor_().clamp_(-1, gradient.shape[1]).add_(1).to(torch.int64).clamp_min_(0)
         return slopes.gather(1, place), None, None
 
 
@@ -81,7 +83,7 @@ class _SoftHistogram(torch.autograd.Function):
             inside = piece.clamp(0, bins)
             floor = inside.floor().clamp_(max=bins - 1)
             share = inside.sub_(floor)
-            index = floor.to(torch.int64).masked_fill_(~wanted, bins)
+            index = floor.to(torch.int64).clamp_min_(0).masked_fill_(~wanted, bins)  # NaN is no index
             found.copy_(index)
             sums[0] += share.new_zeros(bins + 1).scatter_add_(0, index, torch.ones_like(share))
             sums[1] += share.new_zeros(bins + 1).scatter_add_(0, index, share)
@@ -93,7 +95,7 @@ class _SoftHistogram(torch.autograd.Function):
         return histogram.to(positions.dtype)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Any:
         (place,) = ctx.saved_tensors
         slopes = torch.cat([gradient.diff(), gradient.new_zeros(1)])

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import threshold
 
+from metric_lightning.functional.first_order import first_order_only
+
 
 def unit_rows(rows: Tensor) -> Tensor:
     """Return x_i / |x_i|; a zero row stays zero and gets a zero gradient.
@@ -52,6 +54,6 @@ class _UnitRows(torch.autograd.Function):
         return unit
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         return gradient_through_scaling(gradient, *ctx.saved_tensors)

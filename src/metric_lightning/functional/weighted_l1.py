@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metric_lightning.functional.first_order import first_order_only
 from metric_lightning.functional.precision import without_autocast
 
 _TILE_ELEMENTS = {"cpu": 2**17}  # 512 KiB in float32
@@ -50,7 +51,7 @@ class _WeightedL1(torch.autograd.Function):
         return _distances_within(x, weight) if ctx.one else _sums(x.T.contiguous(), y.T.contiguous(), weight)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Any:
         x, y, weight = ctx.saved_tensors
         turned = gradient.T.contiguous()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from metric_lightning.functional.class_costs import class_costs, own_scores
+from metric_lightning.functional.first_order import first_order_only
 from metric_lightning.losses.base import check_positive
 from metric_lightning.losses.class_weights import CosineClassLoss
 
@@ -45,7 +46,7 @@ class _AddAngle(torch.autograd.Function):
         return turned
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Any:
         (slopes,) = ctx.saved_tensors
         return slopes * gradient, None, None

@@ -27,6 +27,10 @@ class MetricLoss(Part, nn.Module, ABC):
     """Base of all losses: `loss(embeddings, labels)` is a scalar.
 
     `row_wise` says that the law holds. Where it is False, N ranks compute the loss on the gathered batch each.
+
+    Embeddings that aren't finite make the loss NaN, whatever a miner picks. Gradients are of first order: with
+    `create_graph=True` most losses raise RuntimeError, and `torch.func` doesn't go through them; `torch.compile` does,
+    in several graphs.
     """
 
     row_wise: bool = True
@@ -131,7 +135,8 @@ class PairwiseLoss(MetricLoss):
         size = self.default_block_size if self.block_size is None else self.block_size
         if self.miner is not None and not self.miner.row_wise:
             size = max(1, len(embeddings))
-        return self.sum_over_rows(embeddings, references.embeddings, labels, find, size)
+        parts = self.sum_over_rows(embeddings, references.embeddings, labels, find, size)
+        return not_hiding(parts, embeddings, references.embeddings)
 
     def sum_over_rows(
         self, x: Tensor, y: Tensor, labels: Tensor, find: FindPairs, block_size: int | None
@@ -158,6 +163,12 @@ def reduce_terms(terms: Mapping[str, Ratio]) -> Tensor:
     """Return sum of total / count over the parts; a part whose count is 0 adds 0, with zero gradients."""
     values = [ratio.total / ratio.count.masked_fill(ratio.count == 0, 1) for ratio in terms.values()]
     return reduce(torch.add, values)
+
+
+def not_hiding(parts: dict[str, Ratio], *rows: Tensor) -> dict[str, Ratio]:
+    """Return the parts with NaN for counts where a row of `rows` (..., D) isn't finite: comparisons would lose it."""
+    lost = sum(points.detach().sum() * 0 for points in dict.fromkeys(rows))
+    return {name: Ratio(part.total, part.count + lost) for name, part in parts.items()}
 
 
 def check_positive(owner: object, name: str, value: float, zero: bool = False) -> float:

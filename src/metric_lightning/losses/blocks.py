@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metric_lightning.functional.first_order import first_order_only
 from metric_lightning.functional.precision import both_full_precision
 from metric_lightning.miners.base import Miner
 from metric_lightning.types import Ratio
@@ -38,6 +39,8 @@ def sum_over_blocks(
         rows = automatic_block_size(len(y), x.device.type) if block_size is None else block_size
         if rows >= len(x):
             return {name: Ratio(part.total.sum(), part.count.sum()) for name, part in block(x, y, 0).items()}
+        if not torch.is_grad_enabled():
+            return _plain_sums(block, x, y, rows)
         trained = tuple(p for p in parameters if p.requires_grad)
         names: list[str] = []
         sums = _BlockSums.apply(block, rows, names, x, y, *trained)
@@ -61,6 +64,15 @@ def check_block_size(owner: object, block_size: int | None, miner: Miner | None 
 def automatic_block_size(columns: int, device_type: str) -> int:
     """Return how many rows keep a block small, yet not so few that the work on the columns is done over and over."""
     return max(_LEAST_ROWS, _BLOCK_ELEMENTS.get(device_type, 2**26) // max(1, columns))
+
+
+def _plain_sums(block: Block, x: Tensor, y: Tensor, rows: int) -> dict[str, Ratio]:
+    sums: dict[str, Ratio] = {}
+    for start in range(0, len(x), rows):
+        for name, part in block(x[start : start + rows], y, start).items():
+            total, count = sums.get(name, Ratio(x.new_zeros(()), x.new_zeros(())))
+            sums[name] = Ratio(total + part.total.sum(), count + part.count.sum())
+    return sums
 
 
 class _BlockSums(torch.autograd.Function):
@@ -98,7 +110,7 @@ class _BlockSums(torch.autograd.Function):
         return total, count
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, total_gradient: Tensor, _: Tensor) -> Any:
         sums: list[Tensor | None] = [None] * len(ctx.gradients[0])
         for scale, part in zip(total_gradient, ctx.gradients, strict=True):

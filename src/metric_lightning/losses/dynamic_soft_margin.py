@@ -38,9 +38,10 @@ def soft_histogram(values: Tensor, bins: int, reach: float) -> Tensor:
     """
     place = _place(values, bins, reach)
     low = place.floor()
+    below = low.long().clamp_min_(0)  # NaN is no index
     upper = (place - low) / max(1, len(values))
-    shares = values.new_zeros(bins).index_add(0, low.long(), 1.0 / max(1, len(values)) - upper)
-    return shares.index_add(0, (low.long() + 1).clamp_max(bins - 1), upper)
+    shares = values.new_zeros(bins).index_add(0, below, 1.0 / max(1, len(values)) - upper)
+    return shares.index_add(0, (below + 1).clamp_max_(bins - 1), upper)
 
 
 def cumulative_weights(values: Tensor, histogram: Tensor, reach: float) -> Tensor:
@@ -50,7 +51,7 @@ def cumulative_weights(values: Tensor, histogram: Tensor, reach: float) -> Tenso
         >>> cumulative_weights(torch.tensor([-1.0, 0.5]), torch.tensor([0.5, 0.25, 0.25]), reach=1.0)
         tensor([0.5000, 0.7500])
     """
-    return histogram.cumsum(0)[_place(values, len(histogram), reach).long()]
+    return histogram.cumsum(0)[_place(values, len(histogram), reach).long().clamp_min_(0)]
 
 
 def _place(values: Tensor, bins: int, reach: float) -> Tensor:
@@ -144,10 +145,12 @@ class DynamicSoftMarginLoss(WholeBatchLoss):
         return counts, number
 
     def _follow(self, counts: Tensor, number: Tensor) -> None:
-        """Move the histogram towards that of this batch, if it has any triplets."""
+        """Move the histogram towards that of this batch, if it has any triplets and all of them are finite."""
         momentum = torch.where(self.started, self.momentum, 1.0).to(counts.dtype)
-        self.histogram.lerp_(counts / number.clamp_min(1), momentum * (number > 0))
-        self.started.logical_or_(number > 0)
+        usable = (number > 0) & counts.isfinite().all()
+        moved = self.histogram.lerp(counts / number.clamp_min(1), momentum)
+        self.histogram.copy_(torch.where(usable, moved, self.histogram))
+        self.started.logical_or_(usable)
 
     def _costs(self, histogram: Tensor, distances: Tensor, picked: Triplets | TripletBand) -> tuple[Tensor, Tensor]:
         """Return the sum over triplets, and their number."""

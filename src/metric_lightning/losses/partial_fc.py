@@ -6,7 +6,6 @@ N anchors, C classes; cos (N, C) cosines between anchors and class weights, y th
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from metric_lightning.functional.hashing import anchor_keys
 from metric_lightning.functional.precision import full_precision
@@ -14,6 +13,7 @@ from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.arcface import add_angle, check_angle
 from metric_lightning.losses.base import check_positive
 from metric_lightning.losses.class_weights import check_labels, random_directions
+from metric_lightning.losses.recomputed_blocks import recomputed
 from metric_lightning.losses.sharded_classes import ShardedClassLoss, ShardSums
 from metric_lightning.types import Ratio
 
@@ -123,10 +123,7 @@ class PartialFCLoss(ShardedClassLoss):
             sums = log_sums(0, x, w, own)
         else:
             starts = range(0, len(w), len(parts[0]))
-            found = [
-                checkpoint(log_sums, start, x, part, own, use_reentrant=False, preserve_rng_state=False)
-                for start, part in zip(starts, parts, strict=True)
-            ]
+            found = [recomputed(log_sums, start, x, part, own) for start, part in zip(starts, parts, strict=True)]
             sums = torch.stack(found).logsumexp(dim=0)
         return ShardSums(sums, own.new_zeros(len(x)).index_put((here,), own))
 

@@ -15,6 +15,13 @@ from torch.utils.checkpoint import checkpoint
 Look = Callable[[Tensor, int], tuple[Any, ...]]
 
 
+def recomputed(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a function without random draws returns; what it kept is forgotten, and computed anew backwards."""
+    if not torch.is_grad_enabled():
+        return function(*arguments)
+    return checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
+
+
 class RecomputedBlocks:
     """The rows of a batch, a block at a time; a single block is looked at once, and kept.
 
@@ -44,10 +51,7 @@ class RecomputedBlocks:
         """
         if self._whole is not None:
             return formula(*self._whole)
-        parts = (
-            checkpoint(self._part, formula, piece, number, use_reentrant=False, preserve_rng_state=False)
-            for number, piece in enumerate(self._pieces)
-        )
+        parts = (recomputed(self._part, formula, piece, number) for number, piece in enumerate(self._pieces))
         return reduce(lambda sums, part: tuple(map(torch.add, sums, part)), parts)
 
     def log_sum(self, formula: Callable[..., Tensor]) -> Tensor:

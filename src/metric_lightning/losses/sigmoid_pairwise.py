@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from metric_lightning.distances import CosineDistance, Distance
+from metric_lightning.functional.first_order import first_order_only
 from metric_lightning.functional.log_sums import log_one_plus_exp, positive_values
 from metric_lightning.functional.pairs import row_counts
 from metric_lightning.losses.averages import check_choice
@@ -96,7 +97,7 @@ class _SoftplusSums(torch.autograd.Function):
         return sums
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Any:
         (slopes,) = ctx.saved_tensors
         return slopes * gradient[:, None], None

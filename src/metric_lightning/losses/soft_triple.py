@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import threshold
 
 from metric_lightning.functional.class_costs import class_costs
+from metric_lightning.functional.first_order import first_order_only
 from metric_lightning.functional.precision import full_precision
 from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.base import check_positive
@@ -39,7 +40,7 @@ class _RelaxedSimilarity(torch.autograd.Function):
         return similarity
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Any:
         cosines, shares, similarity = ctx.saved_tensors
         # dS / ds_k = p_k (1 + (s_k - S) / g)
@@ -80,7 +81,7 @@ class _CenterSpread(torch.autograd.Function):
         return spread
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Any:
         (slopes,) = ctx.saved_tensors
         return slopes * (ctx.scale * gradient)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metric_lightning.functional.first_order import first_order_only
 from metric_lightning.functional.precision import full_precision
 from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.arcface import arcface_costs, check_angle
@@ -37,7 +38,7 @@ class _LargestScore(torch.autograd.Function):
         return largest
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         scores, largest = ctx.saved_tensors
         slopes = torch.empty_like(scores)

@@ -9,6 +9,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from metric_lightning.errors import UserError
+from metric_lightning.functional.first_order import first_order_only
 
 
 def world_size() -> int:
@@ -103,7 +104,7 @@ class _GatherRows(torch.autograd.Function):
         return torch.cat([part[:count] for part, count in zip(parts, counts, strict=True)])
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
+    @first_order_only
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         # The gradient may be someone else's too: sum into a copy.
         summed = gradient.clone(memory_format=torch.contiguous_format)
