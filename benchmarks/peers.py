@@ -31,7 +31,7 @@ from benchmarks.peer_training import (
 from experiments.harness.statistics import interval
 from experiments.harness.table import cell, markdown
 from metric_lightning import __version__
-from metric_lightning.callbacks.files import write_atomically
+from metric_lightning.files import write_atomically
 
 PEER = "pytorch-metric-learning"
 

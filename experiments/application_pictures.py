@@ -22,9 +22,9 @@ from torch import Tensor
 from experiments.harness.saved_data import data_of
 from experiments.text.baselines import character_ngrams, edit_distance, of_network, queries_and_items, recall_at_1
 from experiments.text.baselines import transposing_distance as with_transpositions
-from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.callbacks.images import as_images
 from metric_lightning.command_line.saved_config import config_of
+from metric_lightning.files import write_atomically
 from metric_lightning.functional.few_shot import Estimate, draw_episodes
 from metric_lightning.metrics.cross_view import both_ways
 from metric_lightning.metrics.judging import table_of_distances

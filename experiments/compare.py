@@ -20,9 +20,9 @@ from experiments.harness.outcome import Outcome, outcome
 from experiments.harness.pictures import dots_and_intervals, png_file, scatter_grid
 from experiments.harness.run import Run
 from experiments.harness.table import main_table, report
-from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.command_line.run_folder import LOGS
 from metric_lightning.errors import UserError
+from metric_lightning.files import write_atomically
 
 
 def compare(arguments: Sequence[str]) -> str:

@@ -25,9 +25,9 @@ from experiments.harness.statistics import interval
 from metric_lightning.applications.cosegmentation import CosegmentationModule, GarmentPairs, mask_figures
 from metric_lightning.applications.cosegmentation.pairs import MaskedPairs
 from metric_lightning.applications.cosegmentation.rendering import pair_figure
-from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.command_line.run_folder import LOGS
 from metric_lightning.errors import UserError
+from metric_lightning.files import write_atomically
 from metric_lightning.plots.canvas import pixels, png
 
 _FOLDER = LOGS / "cosegmentation"

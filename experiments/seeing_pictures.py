@@ -29,9 +29,9 @@ from torch import Tensor
 
 from experiments.harness.pictures import png_file, small_png
 from experiments.harness.saved_data import data_of
-from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.callbacks.loss_distances import loss_distances, margin_of
 from metric_lightning.callbacks.samples import stratified_choice
+from metric_lightning.files import write_atomically
 from metric_lightning.functional.verification import count_pairs, roc_auc, roc_curve
 from metric_lightning.modules import EmbeddingModule
 from metric_lightning.plots.canvas import new_figure

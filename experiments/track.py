@@ -36,9 +36,9 @@ from metric_lightning.applications.tracking.evaluation import (
 from metric_lightning.applications.tracking.rendering import crossings, strip
 from metric_lightning.applications.tracking.tracker import Tracker
 from metric_lightning.applications.tracking.video import crops
-from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.command_line.run_folder import LOGS
 from metric_lightning.errors import UserError
+from metric_lightning.files import write_atomically
 from metric_lightning.plots.canvas import png
 
 _FOLDER = LOGS / "tracking"

@@ -11,11 +11,11 @@ import torch
 from experiments.harness.budget import Budget
 from metric_lightning.callbacks.best_checkpoint import BestCheckpoint
 from metric_lightning.callbacks.collapse_diagnosis import CollapseDiagnosis
-from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.callbacks.run_summary import as_json
 from metric_lightning.callbacks.samples import samples_of
 from metric_lightning.cli import MetricCLI
 from metric_lightning.command_line.arguments import completed
+from metric_lightning.files import write_atomically
 
 _CALLBACKS = (Budget, CollapseDiagnosis)
 _MOST_POINTS = 1000  # of each part, in pictures

@@ -9,11 +9,11 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
-from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.callbacks.messages import note
 from metric_lightning.callbacks.metric_module import require_metric_module
 from metric_lightning.data import Features, LabelledDataset, MetricDataModule
 from metric_lightning.errors import UserError
+from metric_lightning.files import write_atomically
 from metric_lightning.modules import MetricModule
 
 

@@ -4,11 +4,11 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.callbacks.messages import note
 from metric_lightning.callbacks.metric_module import require_metric_module
 from metric_lightning.callbacks.run_folder import FIGURES, is_rehearsal, run_folder
 from metric_lightning.callbacks.samples import Samples, samples_of
+from metric_lightning.files import write_atomically
 from metric_lightning.plots import Points, animated_gif, pixels
 from metric_lightning.plots.scatter import limits_of, scatter_figure
 

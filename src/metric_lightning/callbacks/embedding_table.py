@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from metric_lightning.callbacks.files import written_beside
 from metric_lightning.data.listing import some
 from metric_lightning.errors import UserError
 from metric_lightning.extras import require
+from metric_lightning.files import written_beside
 from metric_lightning.printable import is_text, printable
 
 _ROWS = 65_536  # written at once

@@ -9,8 +9,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from numpy.typing import NDArray
 
 from metric_lightning.callbacks.embedding_table import EmbeddingTable, writer_of
-from metric_lightning.callbacks.files import require_writable
 from metric_lightning.errors import UserError
+from metric_lightning.files import require_writable
 from metric_lightning.metrics import EmbeddedSet
 from metric_lightning.modules.collect import on_first_rank
 from metric_lightning.printable import printable

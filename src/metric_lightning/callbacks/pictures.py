@@ -3,8 +3,8 @@
 from lightning.pytorch import Trainer
 from matplotlib.figure import Figure
 
-from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.callbacks.run_folder import FIGURES, run_folder, tensorboard_writer
+from metric_lightning.files import write_atomically
 from metric_lightning.plots.canvas import pixels, png
 
 

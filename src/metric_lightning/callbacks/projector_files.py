@@ -20,8 +20,8 @@ from tensorboard.plugins.projector.projector_config_pb2 import EmbeddingInfo, Pr
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.errors import UserError
+from metric_lightning.files import write_atomically
 from metric_lightning.plots.canvas import png
 
 CONFIG = "projector_config.pbtxt"

@@ -11,12 +11,12 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.table import Table
 
-from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.callbacks.hyperparameters import hyperparameters, session_end, session_start
 from metric_lightning.callbacks.messages import note
 from metric_lightning.callbacks.run_folder import is_rehearsal, run_folder, tensorboard_logger, tensorboard_writer
 from metric_lightning.callbacks.run_record import global_seed, run_record
 from metric_lightning.checkpoints import MEASURED_WITH, digest_of
+from metric_lightning.files import write_atomically
 
 Figures = dict[str, dict[str, Any]]
 

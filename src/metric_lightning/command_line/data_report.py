@@ -9,7 +9,6 @@ from rich.markup import escape
 from rich.table import Table
 from torch import Tensor
 
-from metric_lightning.callbacks.files import require_writable, write_atomically
 from metric_lightning.callbacks.images import as_images
 from metric_lightning.command_line.arguments import require_text
 from metric_lightning.command_line.config_files import read_config
@@ -29,6 +28,7 @@ from metric_lightning.command_line.run_folder import LOGS, experiment_of, requir
 from metric_lightning.data import Batch, LabelledDataset, MetricDataModule, Preprocessing
 from metric_lightning.data.own_images import OwnImages
 from metric_lightning.errors import UserError
+from metric_lightning.files import require_writable, write_atomically
 from metric_lightning.plots import Picture, gallery_figure
 from metric_lightning.plots.canvas import pixels, png
 from metric_lightning.printable import printable

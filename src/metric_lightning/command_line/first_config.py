@@ -12,11 +12,11 @@ import yaml
 from PIL import Image
 from torchvision.models import get_model_weights
 
-from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.data.folder_listing import list_folder
 from metric_lightning.data.image_presets import preset
 from metric_lightning.data.listing import Listing
 from metric_lightning.errors import UserError
+from metric_lightning.files import write_atomically
 
 Config = dict[str, Any]
 

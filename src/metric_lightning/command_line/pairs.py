@@ -10,10 +10,10 @@ from lightning.pytorch import LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
 
-from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.data import MetricDataModule
 from metric_lightning.data.batch import Batch
 from metric_lightning.errors import UserError
+from metric_lightning.files import write_atomically
 from metric_lightning.metrics import VerificationMetrics
 from metric_lightning.modules import MetricModule
 from metric_lightning.modules.collect import joined

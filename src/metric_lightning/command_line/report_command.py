@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from metric_lightning.callbacks.files import require_writable, write_atomically
 from metric_lightning.command_line.commands import parsed
+from metric_lightning.files import require_writable, write_atomically
 from metric_lightning.printable import printable
 from metric_lightning.report.page import report_page
 from metric_lightning.report.run_files import read_run

@@ -6,8 +6,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.callbacks.run_summary import as_json
+from metric_lightning.files import write_atomically
 
 
 def print_figures(title: str, columns: Mapping[str, Mapping[str, float]]) -> None:

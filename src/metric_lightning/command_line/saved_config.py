@@ -9,10 +9,10 @@ from jsonargparse import Namespace
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.cli import SaveConfigCallback
 
-from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.checkpoints import CONFIG, read_checkpoint
 from metric_lightning.command_line.run_folder import LOGS
 from metric_lightning.errors import UserError
+from metric_lightning.files import write_atomically
 
 _LOGGER = "lightning.pytorch.loggers.TensorBoardLogger"
 _OF_ONE_COMMAND = ("config", "ckpt_path", "output", "pairs")

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-from metric_lightning.callbacks.files import require_writable
 from metric_lightning.command_line.commands import parsed
 from metric_lightning.deployment.device import usable_device
 from metric_lightning.deployment.embedder import Embedder, Match
@@ -12,6 +11,7 @@ from metric_lightning.deployment.image_index import ImageIndex
 from metric_lightning.deployment.picture_files import pictures_in
 from metric_lightning.deployment.result_page import page_writer_of
 from metric_lightning.errors import UserError
+from metric_lightning.files import require_writable
 from metric_lightning.printable import printable
 
 _MATCHES = 10

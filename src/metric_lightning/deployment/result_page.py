@@ -10,10 +10,10 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.data.pictures import open_picture
 from metric_lightning.deployment.embedder import Match
 from metric_lightning.errors import UserError
+from metric_lightning.files import write_atomically
 from metric_lightning.plots.canvas import pixels, png
 from metric_lightning.plots.gallery import Picture, gallery_figure
 from metric_lightning.plots.palette import BLUE, VERMILION

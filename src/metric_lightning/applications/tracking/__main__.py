@@ -18,9 +18,9 @@ from metric_lightning.applications.tracking.evaluation import learned_score, mot
 from metric_lightning.applications.tracking.rendering import crossings, strip, write_video
 from metric_lightning.applications.tracking.tracker import Tracker
 from metric_lightning.applications.tracking.video import crops
-from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.command_line.failures import sentence_of
 from metric_lightning.errors import UserError
+from metric_lightning.files import write_atomically
 from metric_lightning.plots.canvas import png
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from metric_lightning.callbacks.files import write_atomically
 from metric_lightning.errors import DataNotFound, UserError
+from metric_lightning.files import write_atomically
 
 _COLUMNS = ("frame", "id", "x", "y", "w", "h")
 
