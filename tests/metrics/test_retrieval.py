@@ -15,6 +15,7 @@ from torchmetrics.functional.retrieval import (
 from metric_lightning.functional import nearest, retrieval, scores
 from metric_lightning.metrics import EmbeddedSet, RetrievalMetrics
 from metric_lightning.parts import describe
+from metric_lightning.relevance import LabelsByClass, MultiLabel
 
 from . import oracles
 
@@ -99,6 +100,27 @@ def test_ties_count_by_their_expected_value(metric, seed, route):
         labels[:, None] == labels,
         ~np.eye(9, dtype=bool),
     )
+
+
+@pytest.mark.parametrize("metric", [everything, top_only])
+@pytest.mark.parametrize("with_gallery", [False, True])
+def test_relevance_of_the_loss(metric, with_gallery, route):
+    """At least two labels in common, of samples and, by a table, of classes; one in common is not enough."""
+    kinds = torch.rand(6, 4, generator=torch.Generator().manual_seed(0)) < 0.6
+    embeddings, classes = normal(30, 0), labels_of(30, 6)
+    kinds_of = kinds[classes].numpy().astype(int)
+    relevant = kinds_of @ kinds_of.T >= 2
+    queries = slice(0, 12) if with_gallery else slice(None)
+    items = slice(12, None) if with_gallery else slice(None)
+    d = oracles.distances(embeddings[queries], embeddings[items])
+    allowed = np.ones(d.shape, dtype=bool) if with_gallery else ~np.eye(30, dtype=bool)
+    search = "gallery" if with_gallery else "queries"
+    of_samples = MultiLabel(share=2)
+    of_classes = LabelsByClass(kinds.int().tolist(), of_samples)
+    for relevance, labels in ((of_samples, kinds[classes].int()), (of_classes, classes)):
+        queried, gallery = embedded(embeddings[queries], labels[queries]), embedded(embeddings[items], labels[items])
+        judged = metric(relevance=relevance, search=search)
+        assert_values(judged, queried, gallery if with_gallery else None, d, relevant[queries, items], allowed)
 
 
 @pytest.mark.parametrize("metric", [everything, top_only])

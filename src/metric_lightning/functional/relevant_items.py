@@ -3,6 +3,7 @@
 Q queries, M gallery items, C labels; a block of B queries has at most P relevant items each.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -54,38 +55,48 @@ class SameLabel:
         return found.masked_fill(place >= count, -1)
 
 
-class SharedLabel:
-    """Items that share at least one label with the query are relevant.
+class Matching:
+    """Items that a function of labels says are relevant.
 
     Args:
-        query_labels: (Q, C) bool.
-        gallery_labels: (M, C) bool.
+        relevant: (labels of B queries, labels of M items) -> (B, M) bool.
+        query_labels: (Q, ...).
+        gallery_labels: (M, ...).
 
     Example:
-        >>> labels = torch.tensor([[True, True], [False, True], [True, False]])
-        >>> SharedLabel(labels[:1], labels).columns(torch.tensor([0])).tolist()
-        [[0, 1, 2]]
+        >>> labels = torch.tensor([3, 5, 4])
+        >>> near = Matching(lambda x, y: (x[:, None] - y).abs() <= 1, labels, labels)
+        >>> near.columns(torch.tensor([0, 2])).tolist()
+        [[0, 2, -1], [0, 1, 2]]
     """
 
-    def __init__(self, query_labels: Tensor, gallery_labels: Tensor) -> None:
-        self._queries, self._gallery = (
-            (query_labels != 0).float(),
-            (gallery_labels != 0).float().t(),
-        )
+    def __init__(
+        self, relevant: Callable[[Tensor, Tensor], Tensor], query_labels: Tensor, gallery_labels: Tensor
+    ) -> None:
+        self._relevant, self._queries, self._gallery = relevant, query_labels, gallery_labels
         rows = torch.arange(len(query_labels), device=query_labels.device)
-        blocks = rows.split(block_rows(len(gallery_labels)))
-        self.count = torch.cat([self._mask(block).sum(1) for block in blocks])
+        self.count = torch.cat([self._mask(block).sum(1) for block in rows.split(block_rows(len(gallery_labels)))])
 
     def _mask(self, rows: Tensor) -> Tensor:
-        return self._queries[rows] @ self._gallery > 0
+        return self._relevant(self._queries[rows], self._gallery)
 
     def columns(self, rows: Tensor) -> Tensor:
         """Return (B, P) int64: the columns relevant to the queries `rows` (B,), -1 for filling."""
         return columns_of(self._mask(rows))
 
 
+def shared_label(query_labels: Tensor, gallery_labels: Tensor) -> Tensor:
+    """Return (B, M) bool, whether labels (B, C) and (M, C) have at least one in common.
+
+    Example:
+        >>> shared_label(torch.tensor([[True, True]]), torch.tensor([[False, True], [False, False]]))
+        tensor([[ True, False]])
+    """
+    return (query_labels != 0).float() @ (gallery_labels != 0).float().t() > 0
+
+
 def relevance_of_labels(query_labels: Tensor, gallery_labels: Tensor) -> Relevance:
-    """Return `SameLabel` for labels (n,), `SharedLabel` for labels (n, C).
+    """Return `SameLabel` for labels (n,), `Matching` by a `shared_label` for labels (n, C).
 
     Raises:
         ValueError: the two don't have the same number of dimensions or of labels.
@@ -97,7 +108,7 @@ def relevance_of_labels(query_labels: Tensor, gallery_labels: Tensor) -> Relevan
         )
     if query_labels.ndim == 1:
         return SameLabel(query_labels, gallery_labels)
-    return SharedLabel(query_labels, gallery_labels)
+    return Matching(shared_label, query_labels, gallery_labels)
 
 
 def columns_of(mask: Tensor) -> Tensor:

@@ -6,11 +6,13 @@ import torch
 from torch import Tensor
 
 from metric_lightning.functional import ranking
-from metric_lightning.functional.relevant_items import relevance_of_labels
+from metric_lightning.functional.relevant_items import Matching, relevance_of_labels
+from metric_lightning.functional.relevant_items import Relevance as RelevantItems
 from metric_lightning.functional.relevant_ranks import RelevantRanks
 from metric_lightning.functional.retrieval import Skipped, SkippedGroup, ranked_blocks
 from metric_lightning.functional.scores import Distance, Scores
 from metric_lightning.metrics.base import EmbeddedSet, EmbeddingMetric
+from metric_lightning.relevance import Relevance
 
 Search = Literal["queries", "gallery", "gallery_without_own"]
 
@@ -18,11 +20,10 @@ Search = Literal["queries", "gallery", "gallery_without_own"]
 class RetrievalMetrics(EmbeddingMetric):
     """How well the neighbours of a sample are of its kind.
 
-    Each figure is the mean over queries of a function of `functional.ranking`, where the formulas
-    stand: `precision_at_<k>`, `recall_at_<k>` (hit rate: a relevant item is among the first k),
-        `ndcg_at_<k>`, `r_precision`,
-    `map_at_r`; with `full_ranking` also `mean_average_precision` and `mean_reciprocal_rank`.
-    And `queries_without_relevant`, how many queries the means leave out.
+    Each figure is the mean over queries of a function of `functional.ranking`, where the formulas stand:
+    `precision_at_<k>`, `recall_at_<k>` (hit rate: a relevant item is among the first k), `ndcg_at_<k>`, `r_precision`,
+    `map_at_r`; with `full_ranking` also `mean_average_precision` and `mean_reciprocal_rank`. And
+    `queries_without_relevant`, how many queries the means leave out.
 
     - **Self matches**: in a leave-one-out search a query is not compared with itself. It is known
       by its position, not by its distance: a duplicate of a query is an item like any other.
@@ -31,7 +32,7 @@ class RetrievalMetrics(EmbeddingMetric):
       are equal in float32 (in float64 for embeddings in float64).
     - **No relevant item**: the query is left out, and counted. With no query left, figures are nan.
     - **Several labels**: with labels (n, C) an item is relevant when it shares at least one label
-      with the query.
+      with the query; with `relevance`, when that makes the two a positive pair.
     - **Short gallery**: ranks beyond the gallery's end hold nothing relevant.
 
     Exact, in O(block x M) memory. Without `full_ranking` the cost is near that of the distances'
@@ -51,6 +52,8 @@ class RetrievalMetrics(EmbeddingMetric):
         skip_group: where queries and items have groups, which items of a query's own group are left
             out of its search: "relevant" (the relevant ones: re-identification's same person on the
             same camera) or "all".
+        relevance: what makes an item relevant, where it is more than an equal or shared label: that of the loss, say.
+            An item in neither mask of its pairs is in the ranking, and not relevant.
 
     Raises:
         ValueError: an argument outside its range, or embeddings that aren't finite.
@@ -59,8 +62,7 @@ class RetrievalMetrics(EmbeddingMetric):
         >>> line = torch.tensor([[0.0], [1.0], [1.5], [9.0]])
         >>> line = EmbeddedSet(line, torch.tensor([0, 0, 1, 1]), torch.arange(4))
         >>> RetrievalMetrics().evaluate(line)
-        {'precision_at_1': 0.5, 'r_precision': 0.5, 'map_at_r': 0.5, 'queries_without_relevant':
-        0.0}
+        {'precision_at_1': 0.5, 'r_precision': 0.5, 'map_at_r': 0.5, 'queries_without_relevant': 0.0}
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class RetrievalMetrics(EmbeddingMetric):
         distance: Distance = "euclidean",
         search: Search = "queries",
         skip_group: SkippedGroup = "relevant",
+        relevance: Relevance | None = None,
     ) -> None:
         super().__init__()
         for name, ks in (
@@ -93,6 +96,7 @@ class RetrievalMetrics(EmbeddingMetric):
         self.search: Search = search
         self.uses_gallery = search != "queries"
         self.skip_group: SkippedGroup = skip_group
+        self.relevance = relevance
 
     def evaluate(self, queries: EmbeddedSet, gallery: EmbeddedSet | None = None) -> dict[str, float]:
         """Return the mean of each figure over the queries that have a relevant item."""
@@ -110,7 +114,7 @@ class RetrievalMetrics(EmbeddingMetric):
         if gallery is None:
             return {}
         scores = Scores(queries.embeddings, gallery.embeddings, self.distance)
-        relevance = relevance_of_labels(queries.labels, gallery.labels)
+        relevance = self._relevant_items(queries.labels, gallery.labels)
         groups = (queries.groups, gallery.groups)
         skipped = Skipped(self._own(queries, gallery), *groups, of_group=self.skip_group)
         depth = None if self.full_ranking else max((1, *self.precision_at, *self.recall_at, *self.ndcg_at))
@@ -120,6 +124,12 @@ class RetrievalMetrics(EmbeddingMetric):
                 whole = values.setdefault(name, value.new_empty(len(queries.labels)))
                 whole[rows] = value
         return values or self._of_block(_no_ranks())
+
+    def _relevant_items(self, query_labels: Tensor, gallery_labels: Tensor) -> RelevantItems:
+        if self.relevance is None:
+            return relevance_of_labels(query_labels, gallery_labels)
+        pairs_of = self.relevance.to(query_labels.device)
+        return Matching(lambda some, every: pairs_of(some, every, None).positive, query_labels, gallery_labels)
 
     def _of_block(self, ranks: RelevantRanks) -> dict[str, Tensor]:
         values = {f"precision_at_{k}": ranking.precision_at(ranks, k) for k in self.precision_at}
