@@ -6,10 +6,9 @@
     OMP_NUM_THREADS=1 python -m benchmarks.losses --only TripletMarginLoss SemiHardNegative --each 16 --sizes 512
 
 The floor is a matrix of squared Euclidean distances by one matrix product, and its backward pass; of CrossBatchMemory
-that of the batch to itself and to all that the memory holds. What is compared
-runs in turns in one process, on one thread; figures are medians, and only the ratios mean anything on another machine.
-The peak is what the first call at a size takes from the system, in a process of its own. On a machine with CUDA the
-same is measured there.
+that of the batch to itself and to all that the memory holds. What is compared runs in turns in one process, on one
+thread; figures are medians, and only the ratios mean anything on another machine. The peak is what the first call at a
+size takes from the system, in a process of its own. On a machine with CUDA the same is measured there.
 """
 
 import argparse

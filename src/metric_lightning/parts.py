@@ -1,9 +1,8 @@
 """Parts: objects that a YAML can name, and that can say how they were made.
 
 A checkpoint must rebuild its module from itself alone, also when the module was built in Python. Pickled modules are
-no way to do that
-(they need the very source they were pickled from, and run code when loaded), so every part remembers the
-arguments of its constructor and `describe` turns it into the plain data that a YAML would have held.
+no way to do that (they need the very source they were pickled from, and run code when loaded), so every part remembers
+the arguments of its constructor and `describe` turns it into the plain data that a YAML would have held.
 """
 
 import functools

@@ -27,8 +27,7 @@ class OmniglotTwoViews(MetricDataModule):
     Args:
         root: the pictures, as `Omniglot` takes them.
         strokes: the pen strokes: folder that holds `strokes_background`, `strokes_evaluation` (folders or zip files),
-        or
-            several folders or zip files.
+            or several folders or zip files.
         validation_alphabets: how many background alphabets validate (drawn at random), or which.
         test_alphabets: how many background alphabets test, or which; 0: the evaluation alphabets do.
         split_seed: of the draw of alphabets.

@@ -23,8 +23,7 @@ class SupervisedContrastiveLoss(PairwiseLoss):
     j runs over positives and negatives, not the anchor itself. The logarithm is taken of each positive (L_out), the
     paper's choice; its other form, L_in, takes it of their mean, which lets one close positive make up for far
     ones. The authors' code multiplies by T / 0.07, a matter of the learning rate. Positives compete with one
-    another in the
-    denominator: the loss is never 0 where there are two, and pulls classes together to points.
+    another in the denominator: the loss is never 0 where there are two, and pulls classes together to points.
 
     Helps:
         In large batches with several samples a class; robust, and no miner is needed.

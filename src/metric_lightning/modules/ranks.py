@@ -3,9 +3,8 @@
 W ranks, rank r holds n_r rows, maybe none. Trainers average gradients over ranks; the scale factors here undo that.
 
 - A row-wise loss: each rank takes its own rows against everyone's columns. With totals T_r and the sum C of all
-  counts, rank r
-  differentiates W T_r / C; the average over ranks is the gradient of (sum_r T_r) / C, for the network, whose share
-  through other ranks' columns comes back through the gather, and for the loss's own parameters alike.
+  counts, rank r differentiates W T_r / C; the average over ranks is the gradient of (sum_r T_r) / C, for the network,
+  whose share through other ranks' columns comes back through the gather, and for the loss's own parameters alike.
 - Any other loss: every rank computes it on the gathered batch. The gather's backward adds W equal gradients, the
   trainer's average divides by W; the loss's own parameters get the same gradient everywhere.
 """
