@@ -1,7 +1,8 @@
 # Two commands do all the set-up on a machine with Python and make:
 #   make demo    virtual environment, install, train on real digits, test, say where to look
 #   make test    the whole test suite
-# Others: make check (lint, types, import layers), make docs, make bench, make clean, make distclean.
+# Others: make check (lint, types, import layers), make mutation (do tests notice?), make docs, make bench, make clean,
+# make distclean.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +10,7 @@ WORKERS ?= 2
 DEMO ?= experiments/mnist5k/online_triplet_random_hard.yaml
 RUN := $(VENV)/bin/python
 
-.PHONY: demo test check bench docs clean distclean
+.PHONY: demo test check mutation bench docs clean distclean
 
 demo: $(VENV)/.installed
 	$(RUN) -m metric_lightning.cli fit --config $(DEMO)
@@ -26,6 +27,10 @@ check: $(VENV)/.installed-dev
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
+
+# Breaks losses and miners one way after the other, in a copy, and fails where no test notices: about ten minutes.
+mutation: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(RUN) -m tests.mutation
 
 bench: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(RUN) -m benchmarks.losses

@@ -1,195 +1,39 @@
-"""Flips signs, masks and margins in losses, miners and their functions, and shows that the contract tests notice.
+"""Flips signs, masks and margins in losses, miners and their functions, and shows that their tests notice.
 
-    OMP_NUM_THREADS=1 python -m tests.mutation            (about five minutes)
+    make mutation                                         (about ten minutes)
     OMP_NUM_THREADS=1 python -m tests.mutation triplet    (mutations of files whose path holds the word)
 
-Each mutation is made in a copy of the repository, never in the repository itself. The status is 1 where one survives.
+The mutations are in mutations.py. Each is made in a copy of the repository, never in the repository itself. The status
+is 1 where one survives, or did not run: an error of Python's, such as a name that is not defined, shows nothing.
 """
 
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
+
+from tests.mutations import MUTATIONS, Mutation
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = "src/metric_lightning"
-LOSSES, MINERS = "tests/contract/test_losses.py", "tests/contract/test_miners.py"
+CAUGHT, SURVIVES, DID_NOT_RUN = "caught", "SURVIVES", "DID NOT RUN"
+_BROKEN = re.compile(
+    r"^E +(\w*\.)*(NameError|UnboundLocalError|SyntaxError|IndentationError|ImportError|ModuleNotFoundError"
+    r"|AttributeError|TypeError)\b",
+    re.MULTILINE,
+)
 
 
-class Mutation(NamedTuple):
-    """Text that stands once in a file, what replaces it, and where the tests that must notice are."""
-
-    file: str
-    before: str
-    after: str
-    tests: str
-    cases: str
-
-
-MUTATIONS = [
-    # Signs
-    Mutation(
-        "losses/contrastive.py",
-        "(distances - margin).clamp_max_(0)",
-        "(margin - distances).clamp_max_(0)",
-        LOSSES,
-        "contrastive",
-    ),
-    Mutation("functional/triplets.py", "torch.neg(beaten, out", "torch.abs(beaten, out", LOSSES, "triplet"),
-    Mutation("functional/triplets.py", "torch.neg(pushes, out", "torch.abs(pushes, out", LOSSES, "triplet-soft"),
-    Mutation(
-        "functional/triplet_bands.py", "slopes[rows] -= pushes", "slopes[rows] += pushes", LOSSES, "triplet-margin"
-    ),
-    Mutation(
-        "functional/distance_derivatives.py",
-        "weights, y, alpha=-1) if needed[0]",
-        "weights, y, alpha=1) if needed[0]",
-        LOSSES,
-        "contrastive or triplet",
-    ),
-    Mutation(
-        "functional/distance_derivatives.py",
-        "weights.T, x, alpha=-1) if needed[1]",
-        "weights.T, x, alpha=1) if needed[1]",
-        LOSSES,
-        "contrastive or triplet",
-    ),
-    Mutation(
-        "functional/distance_derivatives.py",
-        "weights, x, alpha=-1).addmm_(weights.T, x, alpha=-1)",
-        "weights, x, alpha=-1).addmm_(weights.T, x, alpha=1)",
-        LOSSES,
-        "contrastive or triplet",
-    ),
-    Mutation(
-        "functional/distance_derivatives.py",
-        "to_x.addmm_(weights.T, x, alpha=-1), None",
-        "to_x.addmm_(weights.T, x, alpha=1), None",
-        LOSSES,
-        "n-pairs or info-nce",
-    ),
-    Mutation(
-        "functional/log_sums.py", "pulls.mul_(-ctx.scale)", "pulls.mul_(ctx.scale)", LOSSES, "n-pairs or info-nce"
-    ),
-    Mutation("functional/log_sums.py", "pulls.mul_(bend)", "pass", LOSSES, "tuplet"),
-    Mutation(
-        "functional/triplet_bands.py", "scatter_add_(1, columns[rows], of_positives)", "zero_()", LOSSES, "margin-band"
-    ),
-    Mutation("losses/margin.py", "positive, gaps, -gaps)", "positive, gaps, gaps)", LOSSES, "margin-band"),
-    Mutation("losses/soft_triple.py", "classes, pulls, classes, alpha=-1", "classes, pulls, classes", LOSSES, "triple"),
-    Mutation("losses/instance.py", "div_(-self.scale)", "div_(self.scale)", LOSSES, "instance"),
-    Mutation(
-        "functional/class_costs.py", "scatter_(1, column, -margin", "scatter_(1, column, margin", LOSSES, "cosface"
-    ),
-    Mutation(
-        "miners/multi_similarity.py", "closest - self.epsilon", "closest + self.epsilon", MINERS, "multi-similarity"
-    ),
-    Mutation(
-        "miners/distance_weighted.py",
-        "2 - self.dimensions_used",
-        "self.dimensions_used - 2",
-        MINERS,
-        "distance-weighted",
-    ),
-    # Masks
-    Mutation(
-        "functional/pairs.py",
-        "return Pairs(without_self(same, own), ~same)",
-        "return Pairs(same, ~same)",
-        LOSSES,
-        "contrastive or triplet",
-    ),
-    Mutation("losses/contrastive.py", "slopes.masked_fill(~mask, 0)", "slopes", LOSSES, "contrastive"),
-    Mutation(
-        "functional/triplets.py",
-        "active[rows] = closer.sum(dim=1)",
-        "active[rows] = closer.sum(dim=1) + 1",
-        LOSSES,
-        "triplet-active",
-    ),
-    Mutation(
-        "functional/distance_derivatives.py",
-        "threshold(distances, 0, torch.inf)",
-        "distances.clone()",
-        LOSSES,
-        "contrastive or triplet",
-    ),
-    Mutation(
-        "functional/draws.py",
-        "fits(anchor, positive, look_at_tries) & look_at_tries(pairs.negative, anchor)",
-        "fits(anchor, positive, look_at_tries)",
-        MINERS,
-        "random-hard or semi-hard",
-    ),
-    Mutation(
-        "functional/draws.py",
-        "fits(anchor[few], positive[few], look_at_all) & pairs.negative[anchor[few]]",
-        "fits(anchor[few], positive[few], look_at_all)",
-        MINERS,
-        "random-hard or semi-hard",
-    ),
-    Mutation(
-        "miners/batch_hard.py",
-        "masked_fill(~pairs.negative, torch.inf)",
-        "masked_fill(pairs.positive, torch.inf)",
-        MINERS,
-        "batch-hard",
-    ),
-    Mutation(
-        "miners/uniform_histogram.py", "mask.reshape(-1)", "torch.ones_like(mask).view(-1)", MINERS, "uniform-histogram"
-    ),
-    # Margins and bounds
-    Mutation(
-        "losses/contrastive.py",
-        "contrastive_slopes(fixed, pairs.positive, self.margin)",
-        "contrastive_slopes(fixed, pairs.positive)",
-        LOSSES,
-        "contrastive",
-    ),
-    Mutation("losses/triplet.py", "pairs.negative, self.margin)", "pairs.negative, 1.0)", LOSSES, "triplet-active"),
-    Mutation(
-        "losses/base.py", "self.miner.use_margin(margin)", "self.miner.use_margin(0.0)", LOSSES, "triplet-hardest"
-    ),
-    Mutation("miners/hardest_negative.py", "+ self.margin_used > 0", "> 0", MINERS, "hardest-negative"),
-    Mutation("miners/semi_hard_negative.py", "0.0, self.margin_used", "-1.0, self.margin_used", MINERS, "semi-hard"),
-    Mutation(
-        "miners/pair_margin.py",
-        "distances < self.negative_margin",
-        "distances < self.positive_margin",
-        MINERS,
-        "pair-margin",
-    ),
-    Mutation("miners/angular.py", "- side / 4", "", MINERS, "angular"),
-    # Draws, sums and blocks
-    Mutation("functional/draws.py", "random_below(keys, counts)", "0", MINERS, "random-hard or semi-hard or angular"),
-    Mutation(
-        "functional/hashing.py", "anchors + start", "anchors * 0 + start", MINERS, "random-hard or random-negative"
-    ),
-    Mutation("miners/base.py", "self.step += 1", "pass", MINERS, "random-hard"),
-    Mutation(
-        "losses/blocks.py",
-        "accumulated[start : start + len(gradient)]",
-        "accumulated[: len(gradient)]",
-        LOSSES,
-        "contrastive",
-    ),
-    Mutation(
-        "losses/base.py",
-        "ratio.count.masked_fill(ratio.count == 0, 1)",
-        "ratio.count",
-        LOSSES,
-        "contrastive or triplet",
-    ),
-    Mutation(
-        "losses/base.py",
-        "None if keys is None else keys[part]",
-        "None if keys is None else keys[: len(x)]",
-        MINERS,
-        "random-hard",
-    ),
-]
+def stale(root: Path, mutations: list[Mutation]) -> list[str]:
+    """Say of each mutation whose text does not stand exactly once in its file how often it does."""
+    found = []
+    for mutation in mutations:
+        times = (root / PACKAGE / mutation.file).read_text().count(mutation.before)
+        if times != 1:
+            found.append(f"{mutation.file} holds {mutation.before!r} {times} times, not once")
+    return found
 
 
 def copy_of_the_repository(folder: Path) -> None:
@@ -198,22 +42,28 @@ def copy_of_the_repository(folder: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", folder)
 
 
-def tests_pass(folder: Path, tests: str, cases: str) -> bool:
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", tests, "-k", cases]
+def outcome(status: int, output: str) -> str:
+    """Say what pytest's exit status and output mean for a mutation."""
+    if status == 0:
+        return SURVIVES
+    # 1: a test failed; all else (no file to collect, no test of that name) is no test's judgement.
+    return CAUGHT if status == 1 and not _BROKEN.search(output) else DID_NOT_RUN
+
+
+def run_tests(folder: Path, tests: str, cases: str) -> tuple[str, str]:
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider", tests, "-k", cases]
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if result.returncode not in (0, 1):
-        raise RuntimeError(f"{' '.join(command)} did not run:\n{result.stdout[-2000:]}{result.stderr[-2000:]}")
-    return result.returncode == 0
+    output = result.stdout + result.stderr
+    return outcome(result.returncode, output), output
 
 
-def survives(folder: Path, mutation: Mutation) -> bool:
+def fate(folder: Path, mutation: Mutation) -> str:
+    """Return what became of a mutation made in the copy, which is afterwards as it was."""
     path = folder / PACKAGE / mutation.file
     original = path.read_text()
-    if original.count(mutation.before) != 1:
-        raise ValueError(f"{mutation.file} holds {mutation.before!r} {original.count(mutation.before)} times, not once")
     path.write_text(original.replace(mutation.before, mutation.after))
     try:
-        return tests_pass(folder, mutation.tests, mutation.cases)
+        return run_tests(folder, mutation.tests, mutation.cases)[0]
     finally:
         path.write_text(original)
 
@@ -221,20 +71,24 @@ def survives(folder: Path, mutation: Mutation) -> bool:
 def main() -> int:
     wanted = sys.argv[1] if len(sys.argv) > 1 else ""
     chosen = [mutation for mutation in MUTATIONS if wanted in mutation.file]
-    survivors = 0
+    if problems := stale(ROOT, MUTATIONS):
+        print("\n".join(problems))
+        return 1
+    fates = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         copy_of_the_repository(folder)
         for tests, cases in sorted({(mutation.tests, mutation.cases) for mutation in chosen}):
-            if not tests_pass(folder, tests, cases):
-                raise RuntimeError(f"{tests} -k {cases!r} fails without any mutation")
+            result, output = run_tests(folder, tests, cases)
+            if result != SURVIVES:
+                raise RuntimeError(f"{tests} -k {cases!r} fails without any mutation:\n{output[-2000:]}")
         for mutation in chosen:
-            alive = survives(folder, mutation)
-            survivors += alive
-            words = "SURVIVES" if alive else "caught"
-            print(f"{words:9}{mutation.file}: {mutation.before}  ->  {mutation.after or '(nothing)'}", flush=True)
-    print(f"{len(chosen) - survivors} of {len(chosen)} mutations caught")
-    return 1 if survivors else 0
+            fates.append(fate(folder, mutation))
+            words = f"{mutation.file}: {mutation.before}  ->  {mutation.after or '(nothing)'}"
+            print(f"{fates[-1]:12}{words}", flush=True)
+    caught = fates.count(CAUGHT)
+    print(f"{caught} of {len(fates)} mutations caught")
+    return 0 if caught == len(fates) else 1
 
 
 if __name__ == "__main__":

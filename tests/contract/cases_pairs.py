@@ -17,7 +17,7 @@ from metric_lightning.losses import (
     SupervisedContrastiveLoss,
     TupletMarginLoss,
 )
-from metric_lightning.miners import AllPairs
+from metric_lightning.miners import AllPairs, MultiSimilarity
 from metric_lightning.types import Pairs, References
 from tests.contract.case import Case
 from tests.contract.oracles import (
@@ -123,6 +123,10 @@ def multi_similarity(loss: Any, x: Tensor, labels: Tensor, references: Reference
     for a in range(len(x)):
         positive, negative = columns(pairs.positive, a), columns(pairs.negative, a)
         if positive and negative:
+            if loss.miner is not None:  # an anchor that is left without pairs counts, and costs 0
+                farthest, closest = min(table[a][p] for p in positive), max(table[a][n] for n in negative)
+                positive = [p for p in positive if table[a][p] < closest + loss.miner.epsilon]
+                negative = [n for n in negative if table[a][n] > farthest - loss.miner.epsilon]
             pull = total([(-loss.positive_scale * (table[a][p] - loss.threshold)).exp() for p in positive], x)
             push = total([(loss.negative_scale * (table[a][n] - loss.threshold)).exp() for n in negative], x)
             costs.append((1 + pull).log() / loss.positive_scale + (1 + push).log() / loss.negative_scale)
@@ -215,6 +219,7 @@ CASES = [
     Case("nca", NCALoss, nca),
     Case("nca-probability", lambda: NCALoss(0.5, objective="probability"), nca),
     Case("multi-similarity", MultiSimilarityLoss, multi_similarity, peer=peer("MultiSimilarityLoss")),
+    Case("multi-similarity-miner", lambda: MultiSimilarityLoss(miner=MultiSimilarity(0.02)), multi_similarity),
     Case("multi-similarity-threshold", lambda: MultiSimilarityLoss(3.0, 10.0, 1.0), multi_similarity),
     Case("circle", CircleLoss, circle, exempt=DETACHED, peer=peer("CircleLoss")),
     Case("circle-gentle", lambda: CircleLoss(margin=0.25, scale=4.0), circle, exempt=DETACHED),

@@ -21,6 +21,7 @@ from metric_lightning.losses import (
     SubCenterArcFaceLoss,
     blocks,
 )
+from metric_lightning.losses.sub_center_arcface import largest_score
 
 LOSSES: list[Callable[..., Any]] = [
     ArcFaceLoss,
@@ -56,6 +57,18 @@ def test_finite_at_a_class_weight_and_opposite_to_it(make: Callable[..., Any], d
     x = (sign * torch.cat([rows, 2 * rows, torch.eye(3, dtype=dtype)])).requires_grad_()
     labels = torch.tensor([0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2])
     assert all(item.isfinite().all() for item in gradients(loss, x, labels))
+
+
+def test_of_ties_among_sub_centers_the_first_takes_the_gradient():
+    scores = torch.randint(0, 3, (7, 4, 5), generator=torch.Generator().manual_seed(0)).double().requires_grad_()
+    weights = torch.randn(7, 5, dtype=torch.float64)
+    (found,) = torch.autograd.grad(largest_score(scores), scores, weights)
+    expected = torch.zeros_like(scores)
+    for i in range(7):
+        for c in range(5):
+            each = scores[i, :, c].tolist()
+            expected[i, each.index(max(each)), c] = weights[i, c]
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
 @each_loss
