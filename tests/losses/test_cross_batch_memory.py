@@ -154,6 +154,46 @@ def test_labels_of_many_columns():
     assert torch.equal(other.labels, loss.labels)
 
 
+@pytest.mark.parametrize("rows", [[True] * 4, [True, False, True, False], [False, True, True, True]])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_what_is_not_finite_is_not_remembered(rows: list[bool], bad: float):
+    """The memory is then what the good rows alone would have made it, whether it was empty, or went round its end."""
+    spoilt = torch.tensor(rows)
+    for before in range(4):
+        loss, other = memory(size=6), memory(size=6)
+        *batches, (x, labels), after = steps(before + 2)
+        for batch in batches:
+            loss(*batch), other(*batch)
+        torn = x.clone()
+        torn[spoilt, 1] = bad
+        loss(torn, labels)
+        other.terms(x[:0], labels[:0], References(x[~spoilt], labels[~spoilt], None))
+        assert {name: value.tolist() for name, value in loss.state_dict().items()} == {
+            name: value.tolist() for name, value in other.state_dict().items()
+        }
+        assert loss(*after).isfinite()
+
+
+def test_labels_of_other_integer_types_follow():
+    loss = CrossBatchMemory(ContrastiveLoss(margin=1.0), 4)
+    for kind in (torch.int32, torch.int64, torch.uint8, torch.int64):
+        assert loss(torch.zeros(1, 2), torch.ones(1, dtype=kind)) == 0
+        assert loss.labels.dtype == torch.int64
+    torch.testing.assert_close(loss(torch.zeros(1, 2), torch.tensor([2**40])), torch.tensor(0.5))
+    assert loss.labels.max() == 2**40
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_embeddings_and_labels_of_another_shape_are_refused_in_a_sentence(training: bool):
+    loss = CrossBatchMemory(ContrastiveLoss(), 4)
+    loss(torch.zeros(1, 3), torch.tensor([0]))
+    loss.train(training)
+    with pytest.raises(ValueError, match=r"embeddings have shape \(2, 5\), those remembered \(4, 3\)"):
+        loss(torch.zeros(2, 5), torch.tensor([0, 1]))
+    with pytest.raises(ValueError, match=r"labels have shape \(2, 7\), those remembered \(4,\)"):
+        loss(torch.zeros(2, 3), torch.zeros(2, 7, dtype=torch.int64))
+
+
 def test_what_it_refuses():
     with pytest.raises(ValueError, match="SoftmaxLoss compares with class weights"):
         CrossBatchMemory(SoftmaxLoss(), 4)

@@ -26,8 +26,9 @@ class CrossBatchMemory(MetricLoss):
     paper adds two losses, within the batch and against a memory that holds the batch too; here it is one mean over M
     + S columns.) Remembered embeddings of a sample count as positives for it.
 
-    In training each step from `start_step` on ends by remembering the columns of the batch, the oldest give way. The
-    columns are those of all ranks, so the memory is the same on each. In evaluation it is used and stays as it is. It
+    In training each step from `start_step` on ends by remembering the columns of the batch, the oldest give way; rows
+    that are not finite, as of a step that overflowed in half precision, are left out. The columns are those of all
+    ranks, so the memory is the same on each. In evaluation it is used and stays as it is. It
     is saved with the checkpoint, write position included. Memory takes S x (D + 1) x 4 bytes; the inner loss's
     `block_size` bounds the rest.
 
@@ -43,6 +44,9 @@ class CrossBatchMemory(MetricLoss):
         loss: any loss over references; not one with class weights, nor with the `Angular` miner.
         size: S, the largest number remembered; of a larger batch the last S columns are.
         start_step: training steps before anything is remembered.
+
+    Raises:
+        ValueError: columns with other dimensions, or other columns of labels, than those remembered; `pairs` given.
 
     Example:
         >>> from metric_lightning.losses import ContrastiveLoss
@@ -100,6 +104,7 @@ class CrossBatchMemory(MetricLoss):
         filled = int(self.filled)
         columns = references
         if filled:
+            self._check_fit(references)
             remembered = self.embeddings[:filled]
             columns = References(
                 torch.cat([full_precision(references.embeddings), remembered]),
@@ -109,22 +114,36 @@ class CrossBatchMemory(MetricLoss):
             )
         terms = self.loss.terms(embeddings, labels, columns)
         if self.training:
-            self._remember(references)
+            self._remember(references, filled)
         return terms
 
+    def _check_fit(self, references: References) -> None:
+        """Raise ValueError where columns can't stand beside those remembered, in one sentence."""
+        for name, new, old in (
+            ("embeddings", references.embeddings, self.embeddings),
+            ("labels", references.labels, self.labels),
+        ):
+            if new.shape[1:] != old.shape[1:]:
+                raise ValueError(
+                    f"CrossBatchMemory: {name} have shape {tuple(new.shape)}, those remembered {tuple(old.shape)}; a "
+                    "memory serves one network and one data set, make another"
+                )
+
     @torch.no_grad()
-    def _remember(self, references: References) -> None:
+    def _remember(self, references: References, filled: int) -> None:
         self.step += 1
         if int(self.step) <= self.start_step:
             return
-        rows = full_precision(references.embeddings)[-self.size :]
-        labels = references.labels[-self.size :]
-        if not int(self.filled):
+        rows = full_precision(references.embeddings)
+        # What isn't finite would spoil every later step; a step that a GradScaler skips, as it overflowed, has such rows.
+        kept = rows.isfinite().all(dim=1).nonzero()[-self.size :, 0]
+        rows, labels = rows[kept], _exact(references.labels)[kept]
+        if not filled:
             # The first batch tells what is not known before: the dimensions of embeddings and of labels.
             self._forget(rows.new_zeros(self.size, rows.shape[1]), labels.new_zeros(self.size, *labels.shape[1:]))
         place = (self.position + torch.arange(len(rows), device=rows.device)) % self.size
         self.embeddings[place] = rows.to(self.embeddings.dtype)
-        self.labels[place] = labels
+        self.labels[place] = labels.to(self.labels.dtype)
         self.position.add_(len(rows)).remainder_(self.size)
         self.filled.add_(len(rows)).clamp_(max=self.size)
 
@@ -139,5 +158,10 @@ class CrossBatchMemory(MetricLoss):
         if embeddings is not None and 0 in (self.embeddings.shape[1], embeddings.shape[1]):
             self.embeddings = self.embeddings.new_zeros(self.size, embeddings.shape[1], dtype=embeddings.dtype)
         if labels is not None:
-            self.labels = self.labels.new_zeros(self.size, *labels.shape[1:], dtype=labels.dtype)
+            self.labels = self.labels.new_zeros(self.size, *labels.shape[1:], dtype=_exact(labels).dtype)
         super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+
+def _exact(labels: Tensor) -> Tensor:
+    """Return labels as int64, which holds those of every later batch too; what is no whole number stays as it is."""
+    return labels if labels.is_floating_point() else labels.to(torch.int64)
