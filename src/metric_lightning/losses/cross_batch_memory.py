@@ -135,7 +135,7 @@ class CrossBatchMemory(MetricLoss):
         if int(self.step) <= self.start_step:
             return
         rows = full_precision(references.embeddings)
-        # What isn't finite would spoil every later step; a step that a GradScaler skips, as it overflowed, has such rows.
+        # What isn't finite would spoil every later step; a step that overflowed, and a GradScaler skips, has such rows.
         kept = rows.isfinite().all(dim=1).nonzero()[-self.size :, 0]
         rows, labels = rows[kept], _exact(references.labels)[kept]
         if not filled:
