@@ -18,7 +18,7 @@ from metric_lightning.miners import BatchHard, TripletMargin
 from metric_lightning.types import Pairs, References
 from tests.contract.case import Case
 from tests.contract.cases_pairs import averaged, cosine_table, peer, positive_part
-from tests.contract.oracles import columns, distance_table, mean, total
+from tests.contract.oracles import columns, distance_table, mean, total, triplets
 
 
 def margin(loss: Any, x: Tensor, labels: Tensor, references: References, pairs: Pairs) -> Tensor:
@@ -45,6 +45,14 @@ def margin_semi_hard(loss: Any, x: Tensor, labels: Tensor, references: Reference
             for n in columns(pairs.negative, a):
                 if 0 < row[n] - row[p] <= 0.4:
                     chosen += [(a, p, True), (a, n, False)]
+    return margin_of(loss, x, labels, references, chosen)
+
+
+def margin_of_triplets(loss: Any, x: Tensor, labels: Tensor, references: References, pairs: Pairs) -> Tensor:
+    """Each pair as often as it is in a triplet, of all that there are."""
+    chosen = []
+    for a, p, n in triplets(pairs):
+        chosen += [(a, p, True), (a, n, False)]
     return margin_of(loss, x, labels, references, chosen)
 
 
@@ -166,6 +174,12 @@ CASES = [
     Case("margin-fixed", lambda: MarginLoss(0.5, learn_boundary=False), margin),
     Case("margin-per-class", lambda: MarginLoss(boundary_per_class=True, boundary_weight=0.1), margin),
     Case("margin-batch-hard", lambda: MarginLoss(0.5, miner=BatchHard()), margin_batch_hard),
+    Case(
+        "margin-all-triplets",
+        lambda: MarginLoss(0.2, 2.5, miner=TripletMargin("all", 1e9)),
+        margin_of_triplets,
+        peer=peer("MarginLoss", "LpDistance", margin=0.2, nu=0, beta=2.5, triplets_per_anchor="all"),
+    ),
     Case("margin-band", lambda: MarginLoss(0.4, miner=TripletMargin("semi-hard")), margin_semi_hard),
     Case(
         "margin-band-pairs",

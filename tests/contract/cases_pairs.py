@@ -171,17 +171,29 @@ def lifted(loss: Any, x: Tensor, labels: Tensor, references: References, pairs: 
     return mean(costs, x)
 
 
-def peer(name: str, distance: str | None = None, **arguments: Any) -> Callable[[], Callable[[Tensor, Tensor], Tensor]]:
+def peer(
+    name: str, distance: str | None = None, power: int = 1, reducer: str | None = None, **arguments: Any
+) -> Callable[[], Callable[[Tensor, Tensor], Tensor]]:
     """Make a loss of pytorch-metric-learning, with a distance by name on embeddings that it leaves as they are."""
 
     def make() -> Any:
-        from pytorch_metric_learning import distances, losses
+        from pytorch_metric_learning import distances, losses, reducers
 
+        objects: dict[str, Any] = {}
         if distance is not None:
-            arguments["distance"] = getattr(distances, distance)(normalize_embeddings=False)
-        return getattr(losses, name)(**arguments)
+            objects["distance"] = getattr(distances, distance)(normalize_embeddings=False, power=power)
+        if reducer is not None:
+            objects["reducer"] = getattr(reducers, reducer)()
+        return getattr(losses, name)(**objects, **arguments)
 
     return make
+
+
+def multi_similarity_peer() -> Any:
+    from pytorch_metric_learning import losses, miners
+
+    loss, miner = losses.MultiSimilarityLoss(), miners.MultiSimilarityMiner(epsilon=0.02)
+    return lambda x, labels: loss(x, labels, miner(x, labels))
 
 
 DETACHED = {"gradcheck": "the paper's weights are constants to the gradient; the oracle has them so"}
@@ -216,10 +228,15 @@ CASES = [
         lambda: SupervisedContrastiveLoss(0.5, logarithm="mean"),
         supervised_contrastive,
     ),
-    Case("nca", NCALoss, nca),
+    Case("nca", NCALoss, nca, peer=peer("NCALoss", "LpDistance", power=2)),
     Case("nca-probability", lambda: NCALoss(0.5, objective="probability"), nca),
     Case("multi-similarity", MultiSimilarityLoss, multi_similarity, peer=peer("MultiSimilarityLoss")),
-    Case("multi-similarity-miner", lambda: MultiSimilarityLoss(miner=MultiSimilarity(0.02)), multi_similarity),
+    Case(
+        "multi-similarity-miner",
+        lambda: MultiSimilarityLoss(miner=MultiSimilarity(0.02)),
+        multi_similarity,
+        peer=multi_similarity_peer,
+    ),
     Case("multi-similarity-threshold", lambda: MultiSimilarityLoss(3.0, 10.0, 1.0), multi_similarity),
     Case("circle", CircleLoss, circle, exempt=DETACHED, peer=peer("CircleLoss")),
     Case("circle-gentle", lambda: CircleLoss(margin=0.25, scale=4.0), circle, exempt=DETACHED),

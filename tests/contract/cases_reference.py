@@ -11,20 +11,27 @@ from metric_lightning.miners import AllPairs, BatchHard, HardestNegative, HardNe
 from metric_lightning.relevance import MultiLabel
 from metric_lightning.types import Pairs, References
 from tests.contract.case import Case
+from tests.contract.cases_pairs import peer
 from tests.contract.oracles import columns, cosine, distance_table, mean, squared_euclidean, triplets
 
 
 def contrastive(loss: Any, x: Tensor, labels: Tensor, references: References, pairs: Pairs) -> Tensor:
     table = distance_table(x, references)
     positive, negative = [], []
+
+    def cost(gap: Tensor) -> Tensor:
+        if gap <= 0:
+            return 0 * gap
+        return 0.5 * gap**2 if loss.power == 2 else gap
+
     for i in range(len(x)):
-        positive += [0.5 * table[i][j] ** 2 for j in columns(pairs.positive, i)]
-        for j in columns(pairs.negative, i):
-            gap = loss.margin - table[i][j]
-            negative.append(0.5 * gap**2 if gap > 0 else 0 * gap)
-    if loss.average == "sides":
-        return mean(positive, x) + mean(negative, x)
-    return mean(positive + negative, x)
+        positive += [cost(table[i][j] - loss.positive_margin) for j in columns(pairs.positive, i)]
+        negative += [cost(loss.margin - table[i][j]) for j in columns(pairs.negative, i)]
+    if loss.average == "pairs":
+        return mean(positive + negative, x)
+    if loss.average == "active":
+        positive, negative = [c for c in positive if c > 0], [c for c in negative if c > 0]
+    return mean(positive, x) + mean(negative, x)
 
 
 def contrastive_hard(loss: Any, x: Tensor, labels: Tensor, references: References, pairs: Pairs) -> Tensor:
@@ -97,13 +104,17 @@ def triplet_band(loss: Any, x: Tensor, labels: Tensor, references: References, p
         if loss.miner.kind == kind or (loss.miner.kind == "all" and kind != "easy"):
             chosen.append((a, p, n))
     if isinstance(loss, TripletSoftMarginLoss):
-        return mean([(1 + (table[a][p] - table[a][n]).exp()).log() for a, p, n in chosen], x)
+        return mean([soft(loss, table[a][p] - table[a][n]) for a, p, n in chosen], x)
     return hinge(loss, x, table, chosen)
 
 
 def triplet_soft(loss: Any, x: Tensor, labels: Tensor, references: References, pairs: Pairs) -> Tensor:
     table = distance_table(x, references)
-    return mean([(1 + (table[a][p] - table[a][n]).exp()).log() for a, p, n in triplets(pairs)], x)
+    return mean([soft(loss, table[a][p] - table[a][n]) for a, p, n in triplets(pairs)], x)
+
+
+def soft(loss: Any, difference: Tensor) -> Tensor:
+    return (1 + (difference + loss.margin).exp()).log()
 
 
 def softmax(loss: Any, x: Tensor, labels: Tensor, references: References, pairs: Pairs) -> Tensor:
@@ -140,6 +151,14 @@ CASES = [
     Case("contrastive", ContrastiveLoss, contrastive),
     Case("contrastive-margin", lambda: ContrastiveLoss(margin=2.5), contrastive),
     Case("contrastive-sides", lambda: ContrastiveLoss(margin=2.0, average="sides"), contrastive),
+    Case(
+        "contrastive-linear",
+        lambda: ContrastiveLoss(margin=2.0, average="active", positive_margin=0.6, power=1),
+        contrastive,
+        peer=peer("ContrastiveLoss", "LpDistance", pos_margin=0.6, neg_margin=2.0),
+    ),
+    Case("contrastive-linear-pairs", lambda: ContrastiveLoss(margin=2.0, power=1), contrastive),
+    Case("contrastive-active", lambda: ContrastiveLoss(2.0, "active", 0.6), contrastive),
     Case("contrastive-all-pairs", lambda: ContrastiveLoss(miner=AllPairs()), contrastive),
     Case(
         "contrastive-hard-negatives",
@@ -153,17 +172,36 @@ CASES = [
         labels=multi_hot,
         pairs=share_two,
     ),
-    Case("triplet", TripletMarginLoss, triplet_margin),
-    Case("triplet-active", lambda: TripletMarginLoss(0.7, average="active"), triplet_margin),
+    Case(
+        "triplet",
+        TripletMarginLoss,
+        triplet_margin,
+        peer=peer("TripletMarginLoss", "LpDistance", reducer="MeanReducer", margin=1.0),
+    ),
+    Case(
+        "triplet-active",
+        lambda: TripletMarginLoss(0.7, average="active"),
+        triplet_margin,
+        peer=peer("TripletMarginLoss", "LpDistance", margin=0.7),
+    ),
     Case(
         "triplet-squared",
         lambda: TripletMarginLoss(0.7, distance=SquaredEuclideanDistance()),
         triplet_squared,
+        peer=peer("TripletMarginLoss", "LpDistance", reducer="MeanReducer", power=2, margin=0.7),
     ),
     Case("triplet-cosine", lambda: TripletMarginLoss(0.2, distance=CosineDistance()), triplet_cosine),
     Case("triplet-batch-hard", lambda: TripletMarginLoss(0.7, miner=BatchHard()), triplet_batch_hard),
     Case("triplet-hardest", lambda: TripletMarginLoss(0.7, miner=HardestNegative()), triplet_hardest),
-    Case("triplet-soft", TripletSoftMarginLoss, triplet_soft),
+    *(
+        Case(
+            name,
+            lambda margin=margin: TripletSoftMarginLoss(margin),
+            triplet_soft,
+            peer=peer("TripletMarginLoss", "LpDistance", margin=margin, smooth_loss=True),
+        )
+        for name, margin in (("triplet-soft", 0.0), ("triplet-soft-with-margin", 0.4))
+    ),
     *(
         Case(
             f"triplet-margin-{kind}", lambda kind=kind: TripletMarginLoss(1.3, miner=TripletMargin(kind)), triplet_band
@@ -177,7 +215,7 @@ CASES = [
     ),
     Case(
         "triplet-soft-easy",
-        lambda: TripletSoftMarginLoss(miner=TripletMargin("easy", margin=0.4)),
+        lambda: TripletSoftMarginLoss(0.3, miner=TripletMargin("easy", margin=0.4)),
         triplet_band,
     ),
     Case("softmax", SoftmaxLoss, softmax, pairwise=False),

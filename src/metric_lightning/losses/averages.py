@@ -30,14 +30,14 @@ def average_pairs(costs: Tensor, counted: Tensor, average: str = "pairs") -> Rat
 
 
 def average_sides(share: Callable[[Tensor], Ratio], pairs: Pairs, average: str) -> dict[str, Ratio]:
-    """Return the parts of a loss: "pairs": one mean over all pairs; "sides": one over either kind.
+    """Return the parts of a loss: "pairs": one mean over all pairs; "sides", "active": one over either kind.
 
     Args:
         share: each anchor's share (N,) of what the pairs of a mask (N, M) cost.
         pairs: which count.
-        average: "pairs" or "sides".
+        average: "pairs", "sides" or "active"; `share` knows which pairs count.
     """
-    if average == "sides":
+    if average != "pairs":
         return {"positive": share(pairs.positive), "negative": share(pairs.negative)}
     return {"pairs": share(pairs.positive | pairs.negative)}
 

@@ -26,8 +26,9 @@ class MarginLoss(PairwiseLoss):
 
     The boundary b is learned, one for all or one for each anchor's class, so that no fixed distance has to fit all
     classes. Of triplets (the paper's distance-weighted sampling) each gives its two pairs, a pair as often as it is in
-    one; without a miner each pair counts once, where popular code counts it once for each triplet it is in. The paper's
-    embeddings have length 1: on others choose m and the first b in their units.
+    one; without a miner each pair counts once. Popular code counts a pair once for each triplet it is in, of all that
+    there are: `miner=TripletMargin("all", 1e9)`. The paper's embeddings have length 1: on others choose m and the first
+    b in their units.
 
     Helps:
         With distance-weighted mining, and where the boundary between same and different shall be learned.

@@ -61,7 +61,11 @@ class TripletMarginLoss(_TripletLoss):
     """max(0, d_ap - d_an + m), the mean over triplets: all of the batch, exactly, or those that a miner picks.
 
     All triplets (miner None) cost about as much as the distances: see `functional.triplets`. FaceNet squares the
-    distances (`distance: SquaredEuclideanDistance`), Hermans et al. 2017 advise not to, the default here.
+    distances (`distance: SquaredEuclideanDistance`), Hermans et al. 2017 advise not to, the default here. Popular code
+    averages over the triplets that cost something: `average="active"`.
+
+    Anchor swap, min(d_an, d_pn) in place of d_an (Balntas et al. 2016), is not given: an anchor's share would depend on
+    the rows of its positives, and no closed form is known. `PytorchMetricLearningLoss` has it, listing all triplets.
 
     Helps:
         When only the order of distances matters; all triplets without a miner are a safe beginning.
@@ -113,10 +117,11 @@ class TripletMarginLoss(_TripletLoss):
 
 
 class TripletSoftMarginLoss(_TripletLoss):
-    """log(1 + exp(d_ap - d_an)), the mean over triplets: all of the batch, or those that a miner picks.
+    """log(1 + exp(d_ap - d_an + m)), the mean over triplets: all of the batch, or those that a miner picks.
 
-    Hermans, Beyer, Leibe 2017, In defense of the triplet loss: no margin to choose, and satisfied triplets go on
-    pulling, ever more gently. At log 2 = 0.693 the distances say nothing: that is where a collapsed network sits.
+    Hermans, Beyer, Leibe 2017, In defense of the triplet loss: no margin to choose (m = 0), and satisfied triplets go
+    on pulling, ever more gently. At log 2 = 0.693 the distances say nothing: that is where a collapsed network sits.
+    Popular code has a margin within; it averages over triplets that cost something, which here all do.
 
     Helps:
         With batch-hard mining, where a hard margin collapses more often; there is no margin to choose.
@@ -125,6 +130,7 @@ class TripletSoftMarginLoss(_TripletLoss):
         With the hardest negatives at a high learning rate: all in one point, the loss at log 2 = 0.693.
 
     Args:
+        margin: m, >= 0, in the units of the distance; miners that need a margin take it.
         distance: default Euclidean.
         miner: picks triplets, or pairs of which all triplets are taken; None: all.
         relevance: what makes a pair positive; None: equal labels.
@@ -138,20 +144,22 @@ class TripletSoftMarginLoss(_TripletLoss):
 
     def __init__(
         self,
+        margin: float = 0.0,
         distance: Distance | None = None,
         miner: Miner | None = None,
         relevance: Relevance | None = None,
         block_size: int | None = None,
     ):
         super().__init__(distance, miner, relevance, block_size)
-        self.take_margin(0.0)
+        self.margin = check_positive(self, "margin", margin, zero=True)
+        self.take_margin(margin)
 
     def _all(self, distances: Tensor, pairs: Pairs) -> Ratio:
-        total = triplet_soft_margin_sums(distances, pairs.positive, pairs.negative)
+        total = triplet_soft_margin_sums(distances, pairs.positive, pairs.negative, self.margin)
         return Ratio(total, count_triplets(pairs.positive, pairs.negative, distances.dtype))
 
     def _cost(self, differences: Tensor) -> Tensor:
-        return softplus(differences)
+        return softplus(differences + self.margin)
 
     def _slope(self, differences: Tensor) -> Tensor:
-        return differences.sigmoid()
+        return (differences + self.margin).sigmoid()
