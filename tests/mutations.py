@@ -154,12 +154,29 @@ MUTATIONS = [
     # Margins and bounds
     Mutation(
         "losses/contrastive.py",
-        "contrastive_slopes(fixed, pairs.positive, self.margin)",
+        "contrastive_slopes(fixed, pairs.positive, self.margin, self.positive_margin)",
         "contrastive_slopes(fixed, pairs.positive)",
         LOSSES,
         "contrastive",
     ),
-    Mutation("losses/triplet.py", "pairs.negative, self.margin)", "pairs.negative, 1.0)", LOSSES, "triplet-active"),
+    Mutation("losses/contrastive.py", "distances - positive_margin", "distances", LOSSES, "contrastive"),
+    Mutation("losses/contrastive.py", 'kept != 0 if self.average == "active" else mask', "mask", LOSSES, "contrastive"),
+    Mutation("losses/contrastive.py", "kept.sign_()", "kept.abs_()", LOSSES, "contrastive"),
+    Mutation("losses/triplet.py", "softplus(differences + self.margin)", "softplus(differences)", LOSSES, "soft-easy"),
+    Mutation(
+        "losses/triplet.py",
+        "triplet_soft_margin_sums(distances, pairs.positive, pairs.negative, self.margin)",
+        "triplet_soft_margin_sums(distances, pairs.positive, pairs.negative)",
+        LOSSES,
+        "triplet-soft",
+    ),
+    Mutation(
+        "losses/triplet.py",
+        "triplet_hinge_sums(distances, pairs.positive, pairs.negative, self.margin)",
+        "triplet_hinge_sums(distances, pairs.positive, pairs.negative, 1.0)",
+        LOSSES,
+        "triplet-active",
+    ),
     Mutation(
         "losses/base.py", "self.miner.use_margin(margin)", "self.miner.use_margin(0.0)", LOSSES, "triplet-hardest"
     ),
@@ -181,6 +198,10 @@ MUTATIONS = [
         MEMORY,
         "last_remembered",
     ),
+    Mutation(
+        "losses/cross_batch_memory.py", "references.embeddings.detach()", "references.embeddings", LOSSES, "memory"
+    ),
+    Mutation("losses/cross_batch_memory.py", "part.total * self.memory_weight", "part.total", LOSSES, "memory"),
     Mutation("losses/cross_batch_memory.py", "isfinite()", "isnan().logical_not()", MEMORY, "not_finite"),
     Mutation(
         "losses/cross_batch_memory.py",

@@ -122,7 +122,11 @@ def with_memory(inner: Any) -> Any:
         y = torch.cat([references.embeddings, rows])
         y_labels = torch.cat([references.labels, torch.tensor([5, 2, 1, 0])])
         every = same_label_pairs(labels, y_labels, references.own)
-        return inner(loss.loss, x, labels, References(y, y_labels, references.own), every)
+        if loss.memory_weight is None:
+            return inner(loss.loss, x, labels, References(y, y_labels, references.own), every)
+        constant = References(y.detach(), y_labels, references.own)
+        value = inner(loss.loss, x, labels, references, pairs)
+        return value + loss.memory_weight * inner(loss.loss, x, labels, constant, every)
 
     return oracle
 
@@ -171,6 +175,12 @@ CASES = [
         lambda: remembered(CrossBatchMemory(ContrastiveLoss(margin=2.0), size=4)),
         with_memory(contrastive),
         exempt=NO_PAIRS,
+    ),
+    Case(
+        "memory-of-the-paper",
+        lambda: remembered(CrossBatchMemory(ContrastiveLoss(margin=2.0), size=4, memory_weight=0.7)),
+        with_memory(contrastive),
+        exempt={**NO_PAIRS, "gradcheck": "the batch among the remembered is a constant; the oracle has it so"},
     ),
     Case(
         "memory-batch-hard",

@@ -47,6 +47,22 @@ def test_columns_are_the_batch_and_the_last_remembered(rows: int, start_step: in
     assert int(loss.filled) == len(kept)
 
 
+def test_the_papers_two_losses_of_popular_code():
+    """Theirs is the second of the two: the loss against a memory that holds the batch, as a constant."""
+    theirs = pytest.importorskip("pytorch_metric_learning.losses")
+    distances = pytest.importorskip("pytorch_metric_learning.distances")
+    inner = ContrastiveLoss(margin=2.0, average="active", power=1)
+    loss = CrossBatchMemory(inner, 8, memory_weight=0.5)
+    distance = distances.LpDistance(normalize_embeddings=False)
+    peer = theirs.CrossBatchMemory(theirs.ContrastiveLoss(0, 2, distance=distance), 3, memory_size=12)
+    for step, (x, labels) in enumerate(steps(6)):
+        x.requires_grad_()
+        expected = peer(x, labels) * (0.5 if step else 0) + inner(x, labels)
+        value = loss(x, labels)
+        torch.testing.assert_close(value, expected)
+        torch.testing.assert_close(*(torch.autograd.grad(item, x) for item in (value, expected)))
+
+
 def test_gradient_reaches_the_batch_and_not_the_memory():
     loss, plain = memory(), TripletMarginLoss(0.5)
     (first, first_labels), (second, second_labels) = steps(2)
@@ -203,6 +219,8 @@ def test_what_it_refuses():
         CrossBatchMemory(WeightedSum([ContrastiveLoss(), TripletMarginLoss(miner=Angular())]), 4)
     with pytest.raises(ValueError, match="size must be at least 1, got 0"):
         memory(size=0)
+    with pytest.raises(ValueError, match="memory_weight must be a finite number at least 0, got -1"):
+        memory(memory_weight=-1.0)
     with pytest.raises(ValueError, match="start_step must be at least 0, got -1"):
         memory(start_step=-1)
     none = torch.zeros(1, 1, dtype=torch.bool)

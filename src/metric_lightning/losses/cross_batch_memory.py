@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from metric_lightning.functional.precision import full_precision
-from metric_lightning.losses.base import MetricLoss, check_batch
+from metric_lightning.losses.base import MetricLoss, check_batch, check_positive
 from metric_lightning.miners.base import Miner
 from metric_lightning.types import Pairs, Ratio, References
 
@@ -22,9 +22,10 @@ class CrossBatchMemory(MetricLoss):
     the start they drift fast: the paper waits for 1,000 steps (`start_step`). A large memory grows stale under a high
     learning rate.
 
-    The columns of the batch are compared as always, and pass gradients to both sides; the memory is constant. (The
-    paper adds two losses, within the batch and against a memory that holds the batch too; here it is one mean over M
-    + S columns.) Remembered embeddings of a sample count as positives for it.
+    The columns of the batch are compared as always, and pass gradients to both sides; the memory is constant. By
+    default it is one loss, over M + S columns. The paper adds two, each averaged on its own: l(batch) + w l(memory),
+    the memory the last S embeddings with those of the batch before them, as a constant: `memory_weight` is w.
+    Remembered embeddings of a sample count as positives for it, an embedding never as one for itself.
 
     In training each step from `start_step` on ends by remembering the columns of the batch, the oldest give way; rows
     that are not finite, as of a step that overflowed in half precision, are left out. The columns are those of all
@@ -44,6 +45,8 @@ class CrossBatchMemory(MetricLoss):
         loss: any loss over references; not one with class weights, nor with the `Angular` miner.
         size: S, the largest number remembered; of a larger batch the last S columns are.
         start_step: training steps before anything is remembered.
+        memory_weight: None: one loss over all columns; w >= 0: the paper's two. As long as nothing is remembered it is
+            the loss of the batch alone. Miners pick for each of the two.
 
     Raises:
         ValueError: columns with other dimensions, or other columns of labels, than those remembered; `pairs` given.
@@ -63,7 +66,7 @@ class CrossBatchMemory(MetricLoss):
     position: Tensor
     step: Tensor
 
-    def __init__(self, loss: MetricLoss, size: int, start_step: int = 0):
+    def __init__(self, loss: MetricLoss, size: int, start_step: int = 0, memory_weight: float | None = None):
         super().__init__()
         if loss.learns_classes:
             name = type(loss).__name__
@@ -77,6 +80,9 @@ class CrossBatchMemory(MetricLoss):
             raise ValueError(f"CrossBatchMemory: size must be at least 1, got {size}")
         if start_step < 0:
             raise ValueError(f"CrossBatchMemory: start_step must be at least 0, got {start_step}")
+        if memory_weight is not None:
+            check_positive(self, "memory_weight", memory_weight, zero=True)
+        self.memory_weight = memory_weight
         self.loss = loss
         self.row_wise = loss.row_wise
         self.size = size
@@ -102,20 +108,27 @@ class CrossBatchMemory(MetricLoss):
             references = References(embeddings, labels, torch.arange(len(embeddings), device=embeddings.device))
         check_batch(embeddings, labels, references)
         filled = int(self.filled)
-        columns = references
-        if filled:
-            self._check_fit(references)
-            remembered = self.embeddings[:filled]
-            columns = References(
-                torch.cat([full_precision(references.embeddings), remembered]),
-                torch.cat([references.labels, self.labels[:filled]]),
-                references.own,
-                references.numbers,
-            )
-        terms = self.loss.terms(embeddings, labels, columns)
+        if not filled:
+            terms = self.loss.terms(embeddings, labels, references)
+        elif self.memory_weight is None:
+            terms = self.loss.terms(embeddings, labels, self._with_memory(references, filled))
+        else:
+            batch = self.loss.terms(embeddings, labels, references)
+            constant = references._replace(embeddings=references.embeddings.detach())
+            memory = self.loss.terms(embeddings, labels, self._with_memory(constant, filled))
+            terms = {f"batch.{name}": part for name, part in batch.items()}
+            for name, part in memory.items():
+                terms[f"memory.{name}"] = Ratio(part.total * self.memory_weight, part.count)
         if self.training:
             self._remember(references, filled)
         return terms
+
+    def _with_memory(self, references: References, filled: int) -> References:
+        """Return the columns followed by those remembered."""
+        self._check_fit(references)
+        embeddings = torch.cat([full_precision(references.embeddings), self.embeddings[:filled]])
+        labels = torch.cat([references.labels, self.labels[:filled]])
+        return references._replace(embeddings=embeddings, labels=labels)
 
     def _check_fit(self, references: References) -> None:
         """Raise ValueError where columns can't stand beside those remembered, in one sentence."""
