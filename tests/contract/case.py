@@ -5,7 +5,8 @@ N anchors, M references, D dimensions, all in float64. To put a new loss under t
 """
 
 import importlib
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -138,3 +139,10 @@ def all_cases(name: str) -> list[Any]:
     for path in sorted(Path(__file__).parent.glob("cases_*.py")):
         found += getattr(importlib.import_module(f"tests.contract.{path.stem}"), name, [])
     return found
+
+
+def without_a_case(package: Any, cases: Iterable[Any]) -> list[str]:
+    """Return the public names of a package, but for abstract classes, that no case makes or calls: functions, too."""
+    made: set[Any] = {maker for case in cases for maker in (type(case.make()), case.make)}
+    public = {name: getattr(package, name) for name in package.__all__}
+    return [name for name, item in public.items() if not inspect.isabstract(item) and item not in made]

@@ -1,6 +1,7 @@
 """The miners of the reference set."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -192,11 +193,25 @@ def uniform_histogram(miner: Any, distances: Tensor, pairs: Pairs) -> list[Choic
     return choices
 
 
+def peer(name: str, distance: str | None = "LpDistance", **arguments: Any) -> Callable[[], Any]:
+    """Make a miner of pytorch-metric-learning; with a distance by name embeddings are left as they are."""
+
+    def make() -> Any:
+        from pytorch_metric_learning import distances, miners
+
+        objects = {} if distance is None else {"distance": getattr(distances, distance)(normalize_embeddings=False)}
+        return getattr(miners, name)(**objects, **arguments)
+
+    return make
+
+
+THEIR_WORDS = {"easiest": "easy", "hardest": "hard", "semi-hard": "semihard"}
+
 MINER_CASES = [
     MinerCase("all-pairs", AllPairs, all_pairs),
     MinerCase("random-negative-pairs", RandomNegativePairs, random_negative_pairs, draws=True),
     MinerCase("hard-negative-pairs", HardNegativePairs, hard_negative_pairs),
-    MinerCase("batch-hard", BatchHard, batch_hard),
+    MinerCase("batch-hard", BatchHard, batch_hard, peer=peer("BatchHardMiner")),
     MinerCase("hardest-negative", HardestNegative, hardest_negative),
     MinerCase("hardest-negative-margin", lambda: HardestNegative(margin=0.3), hardest_negative),
     MinerCase("random-hard", lambda: RandomHardNegative(margin=0.3), random_hard, draws=True),
@@ -204,7 +219,12 @@ MINER_CASES = [
     MinerCase("semi-hard", lambda: SemiHardNegative(margin=0.4), semi_hard, draws=True),
     MinerCase("angular", lambda: Angular(angle=40.0), angular, draws=True, square=True),
     *(
-        MinerCase(f"batch-easy-hard-{p}-{n}", partial(BatchEasyHard, p, n), batch_easy_hard)
+        MinerCase(
+            f"batch-easy-hard-{p}-{n}",
+            partial(BatchEasyHard, p, n),
+            batch_easy_hard,
+            peer=peer("BatchEasyHardMiner", pos_strategy=THEIR_WORDS[p], neg_strategy=THEIR_WORDS[n]),
+        )
         for p in ("easiest", "hardest", "semi-hard")
         for n in ("easiest", "hardest", "semi-hard")
         if not p == n == "semi-hard"
@@ -216,12 +236,27 @@ MINER_CASES = [
         distance_weighted,
         draws=True,
     ),
-    MinerCase("multi-similarity", lambda: MultiSimilarity(epsilon=0.2), multi_similarity),
+    MinerCase(
+        "multi-similarity",
+        lambda: MultiSimilarity(epsilon=0.2),
+        multi_similarity,
+        peer=peer("MultiSimilarityMiner", None, epsilon=0.2),
+    ),
     # The first of a kind is what losses of all distances are tried with: it must leave pairs of dot products too.
     MinerCase("pair-margin-loose", lambda: PairMargin(-0.5, 1.5), pair_margin),
-    MinerCase("pair-margin", lambda: PairMargin(0.5, 1.5), pair_margin),
+    MinerCase(
+        "pair-margin",
+        lambda: PairMargin(0.5, 1.5),
+        pair_margin,
+        peer=peer("PairMarginMiner", pos_margin=0.5, neg_margin=1.5),
+    ),
     *(
-        MinerCase(f"triplet-margin-{kind}", partial(TripletMargin, kind, margin=0.3), triplet_margin)
+        MinerCase(
+            f"triplet-margin-{kind}",
+            partial(TripletMargin, kind, margin=0.3),
+            triplet_margin,
+            peer=peer("TripletMarginMiner", margin=0.3, type_of_triplets=THEIR_WORDS.get(kind, kind)),
+        )
         for kind in ("all", "hard", "semi-hard", "easy")
     ),
     MinerCase(

@@ -37,6 +37,7 @@ class MinerCase:
         oracle: (miner, distances, pairs) -> choices with disjoint candidates; loops that call nothing of the package.
         draws: whether anything is random.
         square: whether the batch must be its own reference set.
+        peer: makes pytorch-metric-learning's miner of the same definition.
     """
 
     name: str
@@ -44,6 +45,7 @@ class MinerCase:
     oracle: Callable[[Any, Tensor, Pairs], list[Choice]]
     draws: bool = False
     square: bool = False
+    peer: Callable[[], Any] | None = None
 
     def loss(self) -> PairwiseLoss:
         """Return a loss in float64 that uses the miner."""

@@ -1,8 +1,8 @@
 """The contract of every loss (house rule 7). A name in `losses.__all__` without a case fails."""
 
 import copy
-import inspect
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,6 +24,7 @@ from tests.contract.case import (
     all_cases,
     class_numbers,
     random_rows,
+    without_a_case,
 )
 from tests.contract.parts_from_plain import rebuild
 
@@ -32,9 +33,16 @@ each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
 def test_every_public_loss_has_a_case():
-    public = {getattr(losses, name) for name in losses.__all__}
-    concrete = {item for item in public if inspect.isclass(item) and not inspect.isabstract(item)}
-    assert {item for item in concrete if issubclass(item, MetricLoss)} <= {type(case.make()) for case in CASES}
+    assert not without_a_case(losses, CASES)
+
+
+def test_a_public_function_needs_a_case_as_a_class_does():
+    def half(embeddings: Tensor, labels: Tensor) -> Tensor:
+        return embeddings.sum() / 2
+
+    package = SimpleNamespace(__all__=["MetricLoss", "ContrastiveLoss", "half"], half=half, MetricLoss=MetricLoss)
+    package.ContrastiveLoss = losses.ContrastiveLoss
+    assert without_a_case(package, CASES) == ["half"]
 
 
 def test_names_of_cases_differ():

@@ -1,7 +1,6 @@
 """The contract of every miner (house rule 7). A name in `miners.__all__` without a case fails."""
 
 import copy
-import inspect
 import json
 from collections import Counter
 
@@ -11,10 +10,10 @@ from scipy.stats import chi2
 from torch import Tensor
 
 from metric_lightning import miners
-from metric_lightning.miners import Miner
+from metric_lightning.miners import Miner, PairMiner
 from metric_lightning.parts import describe
 from metric_lightning.types import Pairs, References, TripletBand, Triplets
-from tests.contract.case import all_cases
+from tests.contract.case import all_cases, without_a_case
 from tests.contract.miner_case import MinerCase, Pick, picks
 from tests.contract.oracles import same_label_pairs
 from tests.contract.parts_from_plain import rebuild
@@ -26,9 +25,7 @@ LABELS = torch.tensor([0, 1, 0, 2, 1, 0, 2, 3, 0, 1])
 
 
 def test_every_public_miner_has_a_case():
-    public = {getattr(miners, name) for name in miners.__all__}
-    concrete = {item for item in public if inspect.isclass(item) and not inspect.isabstract(item)}
-    assert {item for item in concrete if issubclass(item, Miner)} <= {type(case.make()) for case in CASES}
+    assert not without_a_case(miners, CASES)
 
 
 def random_distances(rows: int, columns: int, seed: int = 0) -> Tensor:
@@ -213,6 +210,30 @@ def test_rows_mine_alone_what_they_mine_together(case: MinerCase):
         found = picked_by(miner, distances[rows], Pairs(*(mask if mask is None else mask[rows] for mask in pairs)))
         parts += [(start + pick[0], *pick[1:]) for pick in found]
     assert sorted(parts) == whole
+
+
+@each_case
+def test_picks_what_the_peer_picks(case: MinerCase):
+    if case.peer is None:
+        pytest.skip("no peer has the same definition")
+    pytest.importorskip("pytorch_metric_learning")
+    x, labels = (
+        torch.randn(24, 3, generator=torch.Generator().manual_seed(5), dtype=torch.float64),
+        torch.arange(24) % 5,
+    )
+    theirs = case.peer()
+    table = theirs.distance(x, x)
+    picked = [index.tolist() for index in theirs(x, labels)]
+    miner = case.make()
+    if isinstance(miner, PairMiner):
+        positive, negative = zip(*picked[:2], strict=True), zip(*picked[2:], strict=True)
+        expected = sorted([(*pair, 1) for pair in positive] + [(*pair, 0) for pair in negative])
+    else:
+        if len(picked) == 4:  # some list the two pairs of a triplet, one after the other
+            assert picked[0] == picked.pop(2)
+        expected = sorted(zip(*picked, strict=True))
+    assert expected and len(expected) == len(set(expected))
+    assert picked_by(miner, 1 - table if theirs.distance.is_inverted else table, own_pairs(labels)) == expected
 
 
 @each_case
