@@ -57,7 +57,7 @@ class CrossBatchMemory(MetricLoss):
         >>> loss(torch.tensor([[0.0]]), torch.tensor([0]))  # nothing to compare with yet
         tensor(0.)
         >>> loss(torch.tensor([[2.0]]), torch.tensor([0]))  # 0.5 * 2^2
-        tensor(2.0000)
+        tensor(2.)
     """
 
     embeddings: Tensor
