@@ -1,6 +1,6 @@
 """Flips signs, masks and margins in losses, miners and their functions, and shows that their tests notice.
 
-    make mutation                                         (six to twelve minutes)
+    make mutation                                         (eight to fifteen minutes)
     OMP_NUM_THREADS=1 python -m tests.mutation triplet    (mutations of files whose path holds the word)
 
 The mutations are in mutations.py. Each is made in a copy of the repository, never in the repository itself. The status

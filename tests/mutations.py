@@ -81,6 +81,15 @@ MUTATIONS = [
         MINERS,
         "distance-weighted",
     ),
+    Mutation("losses/nca.py", "negative - positive", "positive - negative", LOSSES, "nca"),
+    Mutation("losses/ranked_list.py", "torch.lerp(pulls, pushes", "torch.lerp(pushes, pulls", LOSSES, "ranked"),
+    Mutation(
+        "losses/large_margin_softmax.py",
+        "(1 - 2 * (k % 2)) * power - 2 * k",
+        "power - 2 * k",
+        LOSSES,
+        "large or sphere",
+    ),
     # Masks
     Mutation(
         "functional/pairs.py",
@@ -151,6 +160,11 @@ MUTATIONS = [
     Mutation(
         "miners/uniform_histogram.py", "mask.reshape(-1)", "torch.ones_like(mask).view(-1)", MINERS, "uniform-histogram"
     ),
+    Mutation("losses/fast_ap.py", "pairs.positive | pairs.negative", "pairs.negative", LOSSES, "fast"),
+    Mutation("relevance.py", "common > 0, own", "common >= self.share, own", LOSSES, "multi-label"),
+    Mutation(
+        "miners/batch_easy_hard.py", "distances > near[:, None]", "distances >= near[:, None]", MINERS, "easy-hard"
+    ),
     # Margins and bounds
     Mutation(
         "losses/contrastive.py",
@@ -190,6 +204,15 @@ MUTATIONS = [
         "pair-margin",
     ),
     Mutation("miners/angular.py", "- side / 4", "", MINERS, "angular"),
+    Mutation("losses/ranked_list.py", "self.boundary - self.margin)", "self.boundary)", LOSSES, "ranked"),
+    Mutation(
+        "losses/circle.py",
+        "(similarities.detach() + self.margin)",
+        "(similarities.detach() - self.margin)",
+        LOSSES,
+        "circle",
+    ),
+    Mutation("losses/arcface.py", "beyond = cosines < -math.cos(margin)", "beyond = cosines < -1", LOSSES, "arcface"),
     # What is remembered
     Mutation(
         "losses/cross_batch_memory.py",
@@ -218,6 +241,16 @@ MUTATIONS = [
         "histogram",
     ),
     # Draws, sums and blocks
+    Mutation("losses/vicreg.py", "(len(rows) - 1)", "len(rows)", LOSSES, "vicreg"),
+    Mutation("losses/histogram.py", "positive.cumsum(0)", "(positive.cumsum(0) - positive)", LOSSES, "histogram"),
+    Mutation("losses/weighted_sum.py", "part.total * weight", "part.total", LOSSES, "weighted"),
+    Mutation(
+        "miners/hard_negative_pairs.py",
+        "row_counts(pairs.positive).sum()",
+        "row_counts(pairs.negative).sum()",
+        MINERS,
+        "hard-negative-pairs",
+    ),
     Mutation("functional/draws.py", "random_below(keys, counts)", "0", MINERS, "random-hard or semi-hard or angular"),
     Mutation(
         "functional/hashing.py", "anchors + start", "anchors * 0 + start", MINERS, "random-hard or random-negative"
