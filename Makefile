@@ -28,7 +28,7 @@ check: $(VENV)/.installed-dev
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
 
-# Breaks losses and miners one way after the other, in a copy, and fails where no test notices: eight to fifteen minutes.
+# Breaks losses and miners one way after the other, in a copy; fails where no test notices. Eight to fifteen minutes.
 mutation: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(RUN) -m tests.mutation
 
