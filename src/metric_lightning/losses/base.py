@@ -96,8 +96,8 @@ class PairwiseLoss(MetricLoss):
         """Make the distance's own parameters, where it learns."""
         self.distance.build(embedding_dim)
 
-    def take_margin(self, margin: float) -> None:
-        """Lend the loss's margin to its miner, which keeps its own where it was given one."""
+    def take_margin(self, margin: float | None) -> None:
+        """Lend the loss's margin (None: it has none) to its miner, which keeps its own where it was given one."""
         if self.miner is not None:
             self.miner.use_margin(margin)
 

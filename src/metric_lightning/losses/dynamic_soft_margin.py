@@ -116,7 +116,7 @@ class DynamicSoftMarginLoss(WholeBatchLoss):
         self.reach = check_positive(self, "reach", reach)
         self.register_buffer("histogram", torch.full((bins,), 1.0 / bins))
         self.register_buffer("started", torch.zeros((), dtype=torch.bool))
-        self.take_margin(0.0)
+        self.take_margin(None)
 
     def observe(self, distances: Tensor, pairs: Pairs) -> tuple[Tensor, Triplets | TripletBand]:
         """Return the distances (N, M) and the triplets picked."""

@@ -152,7 +152,7 @@ class TripletSoftMarginLoss(_TripletLoss):
     ):
         super().__init__(distance, miner, relevance, block_size)
         self.margin = check_positive(self, "margin", margin, zero=True)
-        self.take_margin(margin)
+        self.take_margin(margin or None)  # at 0 all triplets cost something, and a miner may have a margin of its own
 
     def _all(self, distances: Tensor, pairs: Pairs) -> Ratio:
         total = triplet_soft_margin_sums(distances, pairs.positive, pairs.negative, self.margin)
