@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from metric_lightning.functional.labels import check_labels, class_numbers
 from metric_lightning.functional.pairs import pairs_from_labels, pairs_from_relevance
 from metric_lightning.parts import Part
 from metric_lightning.types import Pairs
@@ -25,6 +26,7 @@ class SameLabel(Relevance):
 
     def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
         """Return the pairs (N, M)."""
+        check_labels(self, labels, reference_labels)
         return pairs_from_labels(labels, reference_labels, own)
 
 
@@ -43,6 +45,7 @@ class MultiLabel(Relevance):
 
     def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
         """Return the pairs (N, M)."""
+        check_labels(self, labels, reference_labels, columns=True, floating=True)
         common = labels.float() @ reference_labels.float().T
         positive = pairs_from_relevance(common >= self.share, own).positive
         return Pairs(positive, pairs_from_relevance(common > 0, own).negative)
@@ -63,6 +66,7 @@ class HierarchicalLabels(Relevance):
 
     def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
         """Return the pairs (N, M)."""
+        check_labels(self, labels, reference_labels, columns=True)
         columns = labels.shape[1] if self.level is None else self.level
         if columns > labels.shape[1]:
             raise ValueError(f"HierarchicalLabels: level is {columns}, the labels have {labels.shape[1]} columns")
@@ -102,8 +106,8 @@ class LabelsByClass(Relevance):
 
     def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
         """Return the pairs (N, M)."""
-        _check_classes(self, len(self.labels), labels, reference_labels)
-        found: Pairs = self.relevance(self.labels[labels], self.labels[reference_labels], own)
+        rows, columns = (class_numbers(self, given, len(self.labels)) for given in (labels, reference_labels))
+        found: Pairs = self.relevance(self.labels[rows], self.labels[columns], own)
         return found
 
 
@@ -125,19 +129,7 @@ class RelevanceMatrix(Relevance):
 
     def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
         """Return the pairs (N, M)."""
-        _check_classes(self, len(self.matrix), labels, reference_labels)
-        entry = self.matrix[labels[:, None], reference_labels[None, :]]
+        rows, columns = (class_numbers(self, given, len(self.matrix)) for given in (labels, reference_labels))
+        entry = self.matrix[rows[:, None], columns[None, :]]
         positive = pairs_from_relevance(entry == 1, own).positive
         return Pairs(positive, pairs_from_relevance(entry != 0, own).negative)
-
-
-def _check_classes(owner: object, rows: int, *labels: Tensor) -> None:
-    """Raise ValueError where labels (N,) are not class numbers below `rows`, in one sentence."""
-    for classes in labels:
-        if len(classes):
-            low, high = torch.stack(torch.aminmax(classes)).tolist()
-            if low < 0 or high >= rows:
-                found = low if low < 0 else high
-                raise ValueError(
-                    f"{type(owner).__name__} has {rows} rows, of classes 0 to {rows - 1}; got class {found}"
-                )

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from metric_lightning.distances import Distance
 from metric_lightning.functional.hinges import hinge_sums
+from metric_lightning.functional.labels import class_numbers
 from metric_lightning.functional.log_sums import positive_values
 from metric_lightning.functional.pairs import row_counts
 from metric_lightning.functional.triplet_bands import triplet_band_counts
 from metric_lightning.losses.averages import check_choice
 from metric_lightning.losses.base import PairwiseLoss, check_positive
-from metric_lightning.losses.class_weights import check_labels
 from metric_lightning.miners.base import Miner
 from metric_lightning.relevance import Relevance
 from metric_lightning.types import Pairs, Ratio, TripletBand, Triplets
@@ -107,8 +107,8 @@ class MarginLoss(PairwiseLoss):
             raise RuntimeError("MarginLoss: give num_classes, or call build(num_classes, embedding_dim) first")
         if not self.boundary_per_class:
             return self._terms(self.distance(x, y), pairs, self.boundary.expand(len(x)))
-        check_labels(self, labels, len(self.boundary))
-        return self._terms(self.distance(x, y), pairs, self.boundary[labels])
+        classes = class_numbers(self, labels, len(self.boundary))
+        return self._terms(self.distance(x, y), pairs, self.boundary[classes])
 
     def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums, with the one boundary."""
