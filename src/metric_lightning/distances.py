@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from metric_lightning.checks import check_arguments, check_finite
 from metric_lightning.functional import distances as functional
 from metric_lightning.functional.weighted_l1 import weighted_l1_distances
 from metric_lightning.parts import Part
@@ -23,6 +24,10 @@ __all__ = [
 
 class Distance(Part, nn.Module, ABC):
     """Turns rows x (N, D) and columns y (M, D) into distances (N, M)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        check_arguments(self)
 
     def build(self, embedding_dim: int) -> None:
         """Make the parameters whose size is that of the embedding; a loss's own `build` calls it."""
@@ -131,9 +136,9 @@ class WeightedL1Distance(Distance):
 
     def __init__(self, embedding_dim: int | None = None, first_weight: float | None = None, first_bias: float = 0.0):
         super().__init__()
-        self.first_weight = first_weight
+        self.first_weight = None if first_weight is None else check_finite(self, "first_weight", first_weight)
         self.register_parameter("weight", None)
-        self.bias = nn.Parameter(torch.tensor(float(first_bias)))
+        self.bias = nn.Parameter(torch.tensor(check_finite(self, "first_bias", first_bias)))
         if embedding_dim is not None:
             self.build(embedding_dim)
 

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from metric_lightning.checks import check_arguments, check_whole
 from metric_lightning.functional.labels import check_labels, class_numbers
 from metric_lightning.functional.pairs import pairs_from_labels, pairs_from_relevance
 from metric_lightning.parts import Part
@@ -15,6 +16,10 @@ __all__ = ["HierarchicalLabels", "LabelsByClass", "MultiLabel", "Relevance", "Re
 
 class Relevance(Part, nn.Module, ABC):
     """Turns labels of N anchors and M references into `Pairs`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        check_arguments(self)
 
     @abstractmethod
     def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
@@ -39,9 +44,7 @@ class MultiLabel(Relevance):
 
     def __init__(self, share: int = 1):
         super().__init__()
-        if share < 1:
-            raise ValueError(f"MultiLabel: share must be at least 1, got {share}")
-        self.share = share
+        self.share = check_whole(self, "share", share)
 
     def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
         """Return the pairs (N, M)."""
@@ -60,9 +63,7 @@ class HierarchicalLabels(Relevance):
 
     def __init__(self, level: int | None = None):
         super().__init__()
-        if level is not None and level < 1:
-            raise ValueError(f"HierarchicalLabels: level must be at least 1, got {level}")
-        self.level = level
+        self.level = None if level is None else check_whole(self, "level", level)
 
     def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
         """Return the pairs (N, M)."""

@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from metric_lightning.checks import check_arguments
+from metric_lightning.checks import check_positive as check_positive  # losses take it from here
 from metric_lightning.distances import Distance, EuclideanDistance
 from metric_lightning.functional.labels import shown
 from metric_lightning.losses.blocks import check_block_size, sum_over_blocks
@@ -39,6 +41,10 @@ class MetricLoss(Part, nn.Module, ABC):
     row_wise: bool = True
     learns_classes: ClassVar[bool] = False
     """Whether the loss has weights for each class, so that evaluation classes mean nothing to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        check_arguments(self)
 
     def build(self, num_classes: int | None, embedding_dim: int) -> None:
         """Make the parts of the loss whose size comes from the data; the module calls it, once."""
@@ -175,14 +181,6 @@ def not_hiding(parts: dict[str, Ratio], *rows: Tensor) -> dict[str, Ratio]:
     """Return the parts with NaN for counts where a row of `rows` (..., D) isn't finite: comparisons would lose it."""
     lost = sum(points.detach().sum() * 0 for points in dict.fromkeys(rows))
     return {name: Ratio(part.total, part.count + lost) for name, part in parts.items()}
-
-
-def check_positive(owner: object, name: str, value: float, zero: bool = False) -> float:
-    """Return `value`, or raise ValueError where it is not finite and positive (or zero, where allowed)."""
-    if not (0 < value < float("inf") or (zero and value == 0)):
-        bound = "at least 0" if zero else "above 0"
-        raise ValueError(f"{type(owner).__name__}: {name} must be a finite number {bound}, got {value}")
-    return float(value)
 
 
 def check_batch(

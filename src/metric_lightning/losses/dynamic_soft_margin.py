@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from metric_lightning.checks import check_whole
 from metric_lightning.distances import Distance
 from metric_lightning.functional.distances import euclidean_distances
 from metric_lightning.functional.triplet_bands import triplet_band_sums, triplet_band_values
@@ -108,8 +109,7 @@ class DynamicSoftMarginLoss(WholeBatchLoss):
         block_size: int | None = None,
     ):
         super().__init__(UnitEuclideanDistance() if distance is None else distance, miner, relevance, block_size)
-        if bins < 2:
-            raise ValueError(f"DynamicSoftMarginLoss: bins must be at least 2, got {bins}")
+        check_whole(self, "bins", bins, least=2)
         if not 0 < momentum <= 1:
             raise ValueError(f"DynamicSoftMarginLoss: momentum must be above 0 and at most 1, got {momentum}")
         self.momentum = momentum

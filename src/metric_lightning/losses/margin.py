@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from metric_lightning.checks import check_whole
 from metric_lightning.distances import Distance
 from metric_lightning.functional.hinges import hinge_sums
 from metric_lightning.functional.labels import class_numbers
@@ -82,7 +83,7 @@ class MarginLoss(PairwiseLoss):
         if not boundary_per_class:
             self._make_boundary(())
         elif num_classes is not None:
-            self._make_boundary((num_classes,))
+            self._make_boundary((check_whole(self, "num_classes", num_classes),))
         self.take_margin(self.margin)
 
     def build(self, num_classes: int | None, embedding_dim: int) -> None:
@@ -91,7 +92,11 @@ class MarginLoss(PairwiseLoss):
         if self.boundary is None:
             if num_classes is None:
                 raise ValueError("MarginLoss: boundary_per_class needs num_classes, which the data do not give")
-            self._make_boundary((num_classes,))
+            self._make_boundary((check_whole(self, "num_classes", num_classes),))
+        elif self.boundary_per_class and num_classes not in (None, len(self.boundary)):
+            raise ValueError(
+                f"MarginLoss: num_classes is {len(self.boundary)}, but the data have {num_classes}; leave it out"
+            )
 
     def _make_boundary(self, shape: tuple[int, ...]) -> None:
         values = torch.full(shape, self.first_boundary)

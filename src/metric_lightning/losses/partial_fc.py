@@ -71,8 +71,8 @@ class PartialFCLoss(ShardedClassLoss):
         super().__init__(num_classes, embedding_dim)
         if not 0 < sample_rate <= 1:
             raise ValueError(f"PartialFCLoss: sample_rate must be above 0 and at most 1, got {sample_rate}")
-        self.angle_margin = check_angle(self, angle_margin)
-        self.cosine_margin = check_positive(self, "cosine_margin", cosine_margin, zero=True)
+        self.angle_margin = check_angle(self, angle_margin, "angle_margin")
+        self.cosine_margin = check_positive(self, "cosine_margin", cosine_margin, zero=True, most=2)
         self.scale = check_positive(self, "scale", scale)
         self.sample_rate = float(sample_rate)
         self.seed = seed

@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from metric_lightning.checks import check_arguments, check_positive
 from metric_lightning.functional.hashing import anchor_keys
 from metric_lightning.parts import Part
 from metric_lightning.types import Pairs, TripletBand, Triplets
@@ -24,6 +25,10 @@ class Miner(Part, nn.Module, ABC):
     row_wise: ClassVar[bool] = True
     takes_references: ClassVar[bool] = True
     """Whether columns may be other than the batch; where not, `CrossBatchMemory` refuses the miner."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        check_arguments(self)
 
     def keys(self, anchors: Tensor) -> Tensor | None:
         """Return the random keys (N,) of the anchors numbered `anchors` (N,) for one step; None: nothing is random."""
@@ -72,7 +77,7 @@ class MarginMiner(TripletMiner):
 
     def __init__(self, margin: float | None = None):
         super().__init__()
-        self.margin = margin
+        self.margin = None if margin is None else check_positive(self, "margin", margin, zero=True)
         self.margin_used = margin or 0.0
         self._lent: float | None = None
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from metric_lightning.checks import check_whole
 from metric_lightning.functional.hashing import pair_keys, random_below
 from metric_lightning.functional.pairs import positive_slots
 from metric_lightning.miners.base import RandomKeys, TripletMiner, ready_keys
@@ -40,8 +41,8 @@ class DistanceWeighted(TripletMiner):
             raise ValueError(f"DistanceWeighted: 0 < cutoff < limit <= 2 must hold, got {cutoff} and {limit}")
         self.cutoff = cutoff
         self.limit = limit
-        self.dimensions = dimensions
-        self.dimensions_used = dimensions
+        self.dimensions = None if dimensions is None else check_whole(self, "dimensions", dimensions)
+        self.dimensions_used = self.dimensions
         self.random = RandomKeys(seed)
 
     def use_dimensions(self, dimensions: int) -> None:
