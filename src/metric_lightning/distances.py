@@ -23,7 +23,7 @@ __all__ = [
 
 
 class Distance(Part, nn.Module, ABC):
-    """Turns rows x (N, D) and columns y (M, D) into distances (N, M)."""
+    """Turns rows x (N, D) and columns y (M, D) into distances (N, M); N or M may be 0."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,7 +42,13 @@ class Distance(Part, nn.Module, ABC):
 
 
 class EuclideanDistance(Distance):
-    """|x - y|, see `functional.distances.euclidean_distances`."""
+    """|x - y|, see `functional.distances.euclidean_distances`.
+
+    Example:
+        >>> x, y = torch.tensor([[0.0, 0.5]]), torch.tensor([[2.0, 1.0]])
+        >>> EuclideanDistance()(x, y)
+        tensor([[2.0616]])
+    """
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the distances (N, M)."""
@@ -50,7 +56,13 @@ class EuclideanDistance(Distance):
 
 
 class SquaredEuclideanDistance(Distance):
-    """|x - y|^2, see `functional.distances.squared_euclidean_distances`."""
+    """|x - y|^2, see `functional.distances.squared_euclidean_distances`.
+
+    Example:
+        >>> x, y = torch.tensor([[0.0, 0.5]]), torch.tensor([[2.0, 1.0]])
+        >>> SquaredEuclideanDistance()(x, y)
+        tensor([[4.2500]])
+    """
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the distances (N, M)."""
@@ -58,7 +70,13 @@ class SquaredEuclideanDistance(Distance):
 
 
 class CosineDistance(Distance):
-    """1 - cos(x, y), in [0, 2]; its similarity is the cosine."""
+    """1 - cos(x, y), in [0, 2]; its similarity is the cosine.
+
+    Example:
+        >>> x, y = torch.tensor([[0.0, 0.5]]), torch.tensor([[2.0, 1.0]])
+        >>> CosineDistance()(x, y)
+        tensor([[0.5528]])
+    """
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the distances (N, M)."""
@@ -70,7 +88,13 @@ class CosineDistance(Distance):
 
 
 class DotProductDistance(Distance):
-    """-<x, y>; its similarity is the dot product."""
+    """-<x, y>; its similarity is the dot product.
+
+    Example:
+        >>> x, y = torch.tensor([[0.0, 0.5]]), torch.tensor([[2.0, 1.0]])
+        >>> DotProductDistance()(x, y)
+        tensor([[-0.5000]])
+    """
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the distances (N, M)."""
@@ -82,6 +106,14 @@ class LpDistance(Distance):
 
     Args:
         p: exponent, at least 1.
+
+    Raises:
+        ValueError: p below 1.
+
+    Example:
+        >>> x, y = torch.tensor([[0.0, 0.5]]), torch.tensor([[2.0, 1.0]])
+        >>> LpDistance(p=1.0)(x, y)
+        tensor([[2.5000]])
     """
 
     def __init__(self, p: float = 1.0):
@@ -96,7 +128,12 @@ class LpDistance(Distance):
 
 
 class SignalToNoiseDistance(Distance):
-    """var(x - y) / var(x), not symmetric: x is the anchor (Yuan et al. 2019)."""
+    """var(x - y) / var(x), not symmetric: x is the anchor (Yuan et al. 2019).
+
+    Example:
+        >>> SignalToNoiseDistance()(torch.tensor([[1.0, -1.0]]), torch.tensor([[1.0, 0.5]]))
+        tensor([[0.5625]])
+    """
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the distances (N, M)."""

@@ -15,7 +15,7 @@ __all__ = ["HierarchicalLabels", "LabelsByClass", "MultiLabel", "Relevance", "Re
 
 
 class Relevance(Part, nn.Module, ABC):
-    """Turns labels of N anchors and M references into `Pairs`."""
+    """Turns labels of N anchors and M references into `Pairs`; N or M may be 0."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +27,15 @@ class Relevance(Part, nn.Module, ABC):
 
 
 class SameLabel(Relevance):
-    """Positive: the same label (N,). Negative: another."""
+    """Positive: the same label (N,). Negative: another.
+
+    Raises:
+        ValueError: labels that are no integers (N,).
+
+    Example:
+        >>> SameLabel()(torch.tensor([0]), torch.tensor([0, 1]), None)[:2]
+        (tensor([[ True, False]]), tensor([[False,  True]]))
+    """
 
     def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
         """Return the pairs (N, M)."""
@@ -40,6 +48,14 @@ class MultiLabel(Relevance):
 
     Args:
         share: how many labels two samples must have in common, at least 1.
+
+    Raises:
+        ValueError: share below 1; called, labels that are no numbers (N, L).
+
+    Example:
+        >>> references = torch.tensor([[1, 1, 0], [1, 0, 0], [0, 0, 1]])
+        >>> MultiLabel(share=2)(references[:1], references, None)[:2]  # the second has one in common
+        (tensor([[ True, False, False]]), tensor([[False, False,  True]]))
     """
 
     def __init__(self, share: int = 1):
@@ -59,6 +75,14 @@ class HierarchicalLabels(Relevance):
 
     Args:
         level: how many of the columns must agree, at least 1; None: all.
+
+    Raises:
+        ValueError: level below 1; called, labels that are no integers (N, L), or L below the level.
+
+    Example:
+        >>> references = torch.tensor([[0, 0], [0, 1], [1, 2]])
+        >>> HierarchicalLabels(level=1)(references[:1], references, None).positive
+        tensor([[ True,  True, False]])
     """
 
     def __init__(self, level: int | None = None):
@@ -117,6 +141,13 @@ class RelevanceMatrix(Relevance):
 
     Args:
         matrix: (C, C), C the number of classes; labels (N,) index it.
+
+    Raises:
+        ValueError: a matrix that is not square or has other entries; called, a class without a row.
+
+    Example:
+        >>> RelevanceMatrix([[1, -1], [-1, 1]])(torch.tensor([0]), torch.tensor([0, 1]), None)[:2]  # none is negative
+        (tensor([[ True, False]]), tensor([[False, False]]))
     """
 
     matrix: Tensor

@@ -83,8 +83,9 @@ class DynamicSoftMarginLoss(WholeBatchLoss):
         momentum: share of the newest batch, in (0, 1].
         reach: r > 0; what lies beyond counts as r.
         distance: default Euclidean between unit vectors, so r = 2.
-        miner: picks triplets; None: the closest negative for each positive pair. Those of a band (`TripletMargin`) are
-            never listed: two passes over N x M for each of an anchor's positives, in O(N x M) memory.
+        miner: picks triplets, with a margin of its own where it needs one; None: the closest negative for each positive
+            pair. Those of a band (`TripletMargin`) are never listed: two passes over N x M for each of an anchor's
+            positives, in O(N x M) memory.
         relevance: what makes a pair positive; None: equal labels.
         block_size: rows at a time, see `WholeBatchLoss`.
 

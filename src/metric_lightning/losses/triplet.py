@@ -132,7 +132,8 @@ class TripletSoftMarginLoss(_TripletLoss):
     Args:
         margin: m, >= 0, in the units of the distance; miners that need a margin take it.
         distance: default Euclidean.
-        miner: picks triplets, or pairs of which all triplets are taken; None: all.
+        miner: picks triplets, or pairs of which all triplets are taken; None: all. One that needs a margin must have
+            one of its own.
         relevance: what makes a pair positive; None: equal labels.
         block_size: rows at a time, see `PairwiseLoss`.
 

@@ -33,6 +33,14 @@ class DistanceWeighted(TripletMiner):
         limit: distance from which a negative is not drawn; above `cutoff`, at most 2.
         dimensions: D; None: those of the loss's embeddings.
         seed: of the draws; each training step draws anew.
+
+    Raises:
+        ValueError: cutoff and limit are out of order, or dimensions below 1; called, the dimensions are not known.
+
+    Example:
+        >>> pairs = Pairs(torch.tensor([[True, True, False, False]]), torch.tensor([[False, False, True, True]]))
+        >>> DistanceWeighted(dimensions=8)(torch.tensor([[0.1, 0.3, 0.7, 1.9]]), pairs)  # 1.9 is beyond the limit
+        Triplets(anchor=tensor([0, 0]), positive=tensor([0, 1]), negative=tensor([2, 2]))
     """
 
     def __init__(self, cutoff: float = 0.5, limit: float = 1.4, dimensions: int | None = None, seed: int = 0):

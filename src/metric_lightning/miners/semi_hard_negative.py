@@ -24,6 +24,12 @@ class SemiHardNegative(MarginMiner):
 
     Raises:
         ValueError: see `MarginMiner`; at a margin of 0 there is no semi-hard negative.
+
+    Example:
+        >>> import torch
+        >>> pairs = Pairs(torch.tensor([[True, True, False, False]]), torch.tensor([[False, False, True, True]]))
+        >>> SemiHardNegative(margin=0.2)(torch.tensor([[0.1, 0.3, 0.7, 0.4]]), pairs)
+        Triplets(anchor=tensor([0]), positive=tensor([1]), negative=tensor([3]))
     """
 
     needs_margin = True
