@@ -120,7 +120,10 @@ def test_numbers_out_of_bounds(make: Any, message: str):
         (lambda: ContrastiveLoss(relevance="x"), "relevance must be a Relevance or None, got 'x'$"),
         (lambda: ContrastiveLoss(relevance=torch.nn.ReLU()), r"must be a Relevance or None, got ReLU\(\)$"),
         (lambda: CrossBatchMemory(None, 4), "CrossBatchMemory: loss must be a MetricLoss, got None$"),
-        (lambda: relevance.LabelsByClass([[0]], AllPairs()), "must be a Relevance, got AllPairs, which is a Miner$"),
+        (
+            lambda: relevance.LabelsByClass([[0]], AllPairs()),
+            "must be a Relevance or None, got AllPairs, which is a Miner$",
+        ),
         (lambda: WeightedSum(ContrastiveLoss()), "WeightedSum: losses must be a list of at least one loss$"),
         (lambda: WeightedSum([torch.nn.CrossEntropyLoss()]), "each a MetricLoss, got CrossEntropyLoss$"),
     ],

@@ -25,6 +25,9 @@ class Relevance(Part, nn.Module, ABC):
     def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
         """Return the pairs (N, M); `own` (N,) is the column of the anchor itself, in neither mask."""
 
+    def take_class_labels(self, labels: Tensor) -> None:  # noqa: B027, most go by the labels of the batch
+        """Take what labels the data's classes have (C, L), where the relevance asks for it and was given none."""
+
 
 class SameLabel(Relevance):
     """Positive: the same label (N,). Negative: another.
@@ -104,14 +107,17 @@ class HierarchicalLabels(Relevance):
 class LabelsByClass(Relevance):
     """Finds pairs by the labels that each class has: row c of `labels` in place of class number c.
 
-    So data whose samples have one class each serve for several labels, written down once for each class.
+    So data whose samples have one class each serve for several labels, written down once for each class; or known to
+    the data, where classes are sets of labels (`ImageTable` with `label_separator`) or paths down a hierarchy.
 
     Args:
-        labels: (C, L), C the number of classes; what `relevance` takes for each of them.
-        relevance: what makes a pair positive, by those labels: `MultiLabel` or `HierarchicalLabels`, say.
+        labels: (C, L), C the number of classes; what `relevance` takes for each of them. None: those of the data, their
+            `class_labels`, which the module hands over.
+        relevance: what makes a pair positive, by those labels: default `MultiLabel`; or `HierarchicalLabels`, say.
 
     Raises:
         ValueError: rows of different length; when called, a class without a row.
+        RuntimeError: called, neither arguments nor data gave labels.
 
     Example:
         >>> kinds = [[0, 0], [0, 1], [1, 2]]  # robin and wren are birds, a bee is none
@@ -120,17 +126,26 @@ class LabelsByClass(Relevance):
         tensor([[ True,  True, False]])
     """
 
-    labels: Tensor
+    labels: Tensor | None
 
-    def __init__(self, labels: list[list[int]], relevance: Relevance):
+    def __init__(self, labels: list[list[int]] | None = None, relevance: Relevance | None = None):
         super().__init__()
-        if len({len(row) for row in labels}) != 1:
+        if labels is not None and len({len(row) for row in labels}) != 1:
             raise ValueError("LabelsByClass: labels must hold a row for each class, all of the same length")
-        self.register_buffer("labels", torch.tensor(labels), persistent=False)
-        self.relevance = relevance
+        self.register_buffer("labels", None if labels is None else torch.tensor(labels), persistent=False)
+        self.relevance = MultiLabel() if relevance is None else relevance
+
+    def take_class_labels(self, labels: Tensor) -> None:
+        """Take the labels of the data's classes (C, L) where none were given."""
+        if self.labels is None:
+            self.labels = labels
 
     def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
         """Return the pairs (N, M)."""
+        if self.labels is None:
+            raise RuntimeError(
+                "LabelsByClass: the data tell no labels of classes; give labels, or an ImageTable with label_separator"
+            )
         rows, columns = (class_numbers(self, given, len(self.labels)) for given in (labels, reference_labels))
         found: Pairs = self.relevance(self.labels[rows], self.labels[columns], own)
         return found
