@@ -103,6 +103,9 @@ def test_several_labels_have_the_same_columns_everywhere():
         ((X, LABELS), "references must be References.embeddings, labels, own., got tuple"),
         (References(X, LABELS, OWN[:3]), r"own of the references must be torch.int64 of shape \(5,\), .* \(3,\)$"),
         (References(X, LABELS, OWN.float()), r"own of the references must be torch.int64 .* got torch.float32"),
+        (References(X, LABELS, OWN.tolist()), "own of the references must be torch.int64 .* got list"),
+        (References(X, LABELS, OWN + 1), "own of the references must be 0 to 4, got 5"),
+        (References(X, LABELS, OWN - 1), "own of the references must be 0 to 4, got -1"),
         (References(X, LABELS, OWN, OWN[:3]), r"numbers of the references must be torch.int64 of shape \(5,\)"),
         (References(X, None), "labels of the references must be a tensor, got NoneType"),
         (References(X[None], LABELS), r"references must be .* got torch.float32 of shape \(1, 5, 4\)"),
@@ -126,6 +129,7 @@ def test_references_that_are_none(loss: MetricLoss, references: Any, message: st
         (Pairs(EQUAL[:3], ~EQUAL[:3]), r"torch.bool of shape \(3, 5\)"),
         ((EQUAL, ~EQUAL), "tuple"),
         (EQUAL, "Tensor"),
+        (Pairs(EQUAL, EQUAL.tolist()), "list"),
     ],
 )
 def test_pairs_that_are_none(loss: MetricLoss, pairs: Any, found: str):

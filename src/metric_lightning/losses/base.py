@@ -7,7 +7,7 @@ both depends on its own row only. All that is exact on many ranks, in blocks and
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import reduce
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from metric_lightning.checks import check_arguments
 from metric_lightning.checks import check_positive as check_positive  # losses take it from here
 from metric_lightning.distances import Distance, EuclideanDistance
-from metric_lightning.functional.labels import shown
+from metric_lightning.losses.batch_checks import check_batch as check_batch  # losses take it from here
 from metric_lightning.losses.blocks import check_block_size, sum_over_blocks
 from metric_lightning.miners.base import Miner
 from metric_lightning.parts import Part
@@ -24,8 +24,6 @@ from metric_lightning.types import Pairs, Ratio, References
 
 FindPairs = Callable[[slice], Pairs]
 """Rows of a batch -> their pairs, of all columns."""
-
-_INDICES = (torch.int64, torch.int32)
 
 
 class MetricLoss(Part, nn.Module, ABC):
@@ -181,49 +179,3 @@ def not_hiding(parts: dict[str, Ratio], *rows: Tensor) -> dict[str, Ratio]:
     """Return the parts with NaN for counts where a row of `rows` (..., D) isn't finite: comparisons would lose it."""
     lost = sum(points.detach().sum() * 0 for points in dict.fromkeys(rows))
     return {name: Ratio(part.total, part.count + lost) for name, part in parts.items()}
-
-
-def check_batch(
-    embeddings: Tensor, labels: Tensor, references: References | None = None, pairs: Pairs | None = None
-) -> None:
-    """Raise ValueError where types or shapes don't fit, in one sentence; no values, which would be waited for."""
-    _check_rows("embeddings", embeddings, labels)
-    columns = embeddings
-    if references is not None:
-        _check_references(references, embeddings)
-        columns = references.embeddings
-    if pairs is not None:
-        shape = (len(embeddings), len(columns))
-        for mask in pairs[:2]:
-            if not isinstance(pairs, Pairs) or mask.dtype != torch.bool or mask.shape != shape:
-                kind = shown(mask) if isinstance(pairs, Pairs) else type(pairs).__name__
-                raise ValueError(
-                    f"pairs must be Pairs(positive, negative), both torch.bool of shape {shape}, got {kind}"
-                )
-
-
-def _check_references(references: Any, embeddings: Tensor) -> None:
-    if not isinstance(references, References):
-        kind = type(references).__name__
-        raise ValueError(f"references must be References(embeddings, labels, own), got {kind}")
-    _check_rows("references", references.embeddings, references.labels)
-    if embeddings.shape[1] != references.embeddings.shape[1]:
-        raise ValueError(
-            f"embeddings have {embeddings.shape[1]} dimensions, the references {references.embeddings.shape[1]}"
-        )
-    for name in ("own", "numbers"):
-        given = getattr(references, name)
-        if given is not None and (given.dtype not in _INDICES or given.shape != (len(embeddings),)):
-            wanted = f"torch.int64 of shape ({len(embeddings)},), one for each anchor"
-            raise ValueError(f"{name} of the references must be {wanted}, got {shown(given)}")
-
-
-def _check_rows(name: str, rows: Tensor, labels: Tensor) -> None:
-    for what, given in ((name, rows), (f"labels of the {name}", labels)):
-        if not isinstance(given, Tensor):
-            raise ValueError(f"{what} must be a tensor, got {shown(given)}; torch.as_tensor makes one")
-    if rows.ndim != 2 or not rows.is_floating_point():
-        raise ValueError(f"{name} must be (batch, embedding_dim), floating point numbers, got {shown(rows)}")
-    if labels.ndim == 0 or len(labels) != len(rows):
-        number = len(labels) if labels.ndim else "no row of"
-        raise ValueError(f"got {number} labels for {len(rows)} {name}; one for each is needed")
