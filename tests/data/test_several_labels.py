@@ -31,7 +31,8 @@ model:
     network: {class_path: metric_lightning.networks.EmbeddingNet, init_args: {embedding_dim: 2, padding: 2}}
     loss:
       class_path: metric_lightning.losses.ContrastiveLoss
-      init_args: {relevance: {class_path: metric_lightning.relevance.LabelsByClass}}
+      init_args: {relevance: &tags {class_path: metric_lightning.relevance.LabelsByClass}}
+    metrics: [{class_path: metric_lightning.metrics.RetrievalMetrics, init_args: {relevance: *tags}}]
 trainer: {max_epochs: 1, accelerator: cpu, logger: false, enable_progress_bar: false, enable_model_summary: false}
 default_callbacks: false
 """

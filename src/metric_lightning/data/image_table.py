@@ -32,7 +32,7 @@ class ImageTable(OwnImages):
         path_column: name of the column of paths.
         label_column: name of the column of labels; or several, coarse to fine.
         label_separator: what parts the labels of a picture in its one label column, "|" say, in any order; None: there
-            is one. Losses take them by `LabelsByClass`; evaluation counts as alike what has the very same labels.
+            is one. Losses and metrics take them by `LabelsByClass`; without it alike is what has the very same labels.
         split_column: names "train", "val", "test" or "gallery" of each picture (also training, validation, query, ...);
             None, or where the table has no column "split": `split` parts them.
         box_columns: four, of left, top, right and bottom of the box that a picture is cut to, in pixels of the picture

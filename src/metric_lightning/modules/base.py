@@ -170,7 +170,7 @@ class MetricModule(Part, LightningModule, ABC):
         data = getattr(self._trainer, "datamodule", None)  # no trainer while a checkpoint is loaded
         self.build(getattr(data, "num_classes", None), getattr(data, "input_shape", None))
         class_labels = getattr(data, "class_labels", None)
-        for part in self.loss.modules():
+        for part in self.modules():  # of the loss and of metrics
             if class_labels is not None and isinstance(part, Relevance):
                 part.take_class_labels(class_labels)
         if self._channels_last:
