@@ -93,7 +93,7 @@ MUTATIONS = [
     # Masks
     Mutation(
         "functional/pairs.py",
-        "return Pairs(without_self(same, own), ~same)",
+        "same.scatter_(1, own[:, None], False)",
         "return Pairs(same, ~same)",
         LOSSES,
         "contrastive or triplet",

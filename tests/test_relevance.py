@@ -84,13 +84,16 @@ def test_an_anchor_is_never_its_own_pair_and_parts_are_described(relevance, labe
     [
         (lambda: MultiLabel(share=0), "share must be at least 1, got 0"),
         (lambda: HierarchicalLabels(level=0), "level must be at least 1, got 0"),
-        (lambda: HierarchicalLabels(level=3)(torch.zeros(2, 2), torch.zeros(2, 2), None), "level is 3"),
+        (lambda: HierarchicalLabels(level=3)(OWN.view(2, 2), OWN.view(2, 2), None), "level is 3"),
         (lambda: RelevanceMatrix([[1, 0]]), "square"),
         (lambda: RelevanceMatrix([[2]]), "entries 1, 0 or -1"),
-        (lambda: RelevanceMatrix([[1]])(OWN, OWN, None), "RelevanceMatrix has 1 rows, of classes 0 to 0; got class 3"),
+        (lambda: RelevanceMatrix([[1]])(OWN, OWN, None), "RelevanceMatrix: labels must be 0 to 0, got 3"),
         (lambda: LabelsByClass([], MultiLabel()), "a row for each class"),
         (lambda: LabelsByClass([[0], [0, 1]], MultiLabel()), "all of the same length"),
-        (lambda: LabelsByClass([[0]], MultiLabel())(OWN[:1], -OWN, None), "0 to 0; got class -3"),
+        (
+            lambda: LabelsByClass([[0]], MultiLabel())(OWN[:1], -OWN, None),
+            "LabelsByClass: labels must be 0 to 0, got -3",
+        ),
     ],
 )
 def test_errors_name_the_argument(make, message):

@@ -5,6 +5,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from metric_lightning.checks import check_arguments, check_finite
 from metric_lightning.functional import distances as functional
 from metric_lightning.functional.weighted_l1 import weighted_l1_distances
 from metric_lightning.parts import Part
@@ -22,7 +23,11 @@ __all__ = [
 
 
 class Distance(Part, nn.Module, ABC):
-    """Turns rows x (N, D) and columns y (M, D) into distances (N, M)."""
+    """Turns rows x (N, D) and columns y (M, D) into distances (N, M); N or M may be 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        check_arguments(self)
 
     def build(self, embedding_dim: int) -> None:
         """Make the parameters whose size is that of the embedding; a loss's own `build` calls it."""
@@ -37,7 +42,13 @@ class Distance(Part, nn.Module, ABC):
 
 
 class EuclideanDistance(Distance):
-    """|x - y|, see `functional.distances.euclidean_distances`."""
+    """|x - y|, see `functional.distances.euclidean_distances`.
+
+    Example:
+        >>> x, y = torch.tensor([[0.0, 0.5]]), torch.tensor([[2.0, 1.0]])
+        >>> EuclideanDistance()(x, y)
+        tensor([[2.0616]])
+    """
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the distances (N, M)."""
@@ -45,7 +56,13 @@ class EuclideanDistance(Distance):
 
 
 class SquaredEuclideanDistance(Distance):
-    """|x - y|^2, see `functional.distances.squared_euclidean_distances`."""
+    """|x - y|^2, see `functional.distances.squared_euclidean_distances`.
+
+    Example:
+        >>> x, y = torch.tensor([[0.0, 0.5]]), torch.tensor([[2.0, 1.0]])
+        >>> SquaredEuclideanDistance()(x, y)
+        tensor([[4.2500]])
+    """
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the distances (N, M)."""
@@ -53,7 +70,13 @@ class SquaredEuclideanDistance(Distance):
 
 
 class CosineDistance(Distance):
-    """1 - cos(x, y), in [0, 2]; its similarity is the cosine."""
+    """1 - cos(x, y), in [0, 2]; its similarity is the cosine.
+
+    Example:
+        >>> x, y = torch.tensor([[0.0, 0.5]]), torch.tensor([[2.0, 1.0]])
+        >>> CosineDistance()(x, y)
+        tensor([[0.5528]])
+    """
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the distances (N, M)."""
@@ -65,7 +88,13 @@ class CosineDistance(Distance):
 
 
 class DotProductDistance(Distance):
-    """-<x, y>; its similarity is the dot product."""
+    """-<x, y>; its similarity is the dot product.
+
+    Example:
+        >>> x, y = torch.tensor([[0.0, 0.5]]), torch.tensor([[2.0, 1.0]])
+        >>> DotProductDistance()(x, y)
+        tensor([[-0.5000]])
+    """
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the distances (N, M)."""
@@ -77,6 +106,14 @@ class LpDistance(Distance):
 
     Args:
         p: exponent, at least 1.
+
+    Raises:
+        ValueError: p below 1.
+
+    Example:
+        >>> x, y = torch.tensor([[0.0, 0.5]]), torch.tensor([[2.0, 1.0]])
+        >>> LpDistance(p=1.0)(x, y)
+        tensor([[2.5000]])
     """
 
     def __init__(self, p: float = 1.0):
@@ -91,7 +128,12 @@ class LpDistance(Distance):
 
 
 class SignalToNoiseDistance(Distance):
-    """var(x - y) / var(x), not symmetric: x is the anchor (Yuan et al. 2019)."""
+    """var(x - y) / var(x), not symmetric: x is the anchor (Yuan et al. 2019).
+
+    Example:
+        >>> SignalToNoiseDistance()(torch.tensor([[1.0, -1.0]]), torch.tensor([[1.0, 0.5]]))
+        tensor([[0.5625]])
+    """
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Return the distances (N, M)."""
@@ -131,9 +173,9 @@ class WeightedL1Distance(Distance):
 
     def __init__(self, embedding_dim: int | None = None, first_weight: float | None = None, first_bias: float = 0.0):
         super().__init__()
-        self.first_weight = first_weight
+        self.first_weight = None if first_weight is None else check_finite(self, "first_weight", first_weight)
         self.register_parameter("weight", None)
-        self.bias = nn.Parameter(torch.tensor(float(first_bias)))
+        self.bias = nn.Parameter(torch.tensor(check_finite(self, "first_bias", first_bias)))
         if embedding_dim is not None:
             self.build(embedding_dim)
 

@@ -5,6 +5,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from metric_lightning.checks import check_arguments, check_whole
+from metric_lightning.functional.labels import check_labels, class_numbers
 from metric_lightning.functional.pairs import pairs_from_labels, pairs_from_relevance
 from metric_lightning.parts import Part
 from metric_lightning.types import Pairs
@@ -13,18 +15,34 @@ __all__ = ["HierarchicalLabels", "LabelsByClass", "MultiLabel", "Relevance", "Re
 
 
 class Relevance(Part, nn.Module, ABC):
-    """Turns labels of N anchors and M references into `Pairs`."""
+    """Turns labels of N anchors and M references into `Pairs`; N or M may be 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        check_arguments(self)
 
     @abstractmethod
     def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
         """Return the pairs (N, M); `own` (N,) is the column of the anchor itself, in neither mask."""
 
+    def take_class_labels(self, labels: Tensor) -> None:  # noqa: B027, most go by the labels of the batch
+        """Take what labels the data's classes have (C, L), where the relevance asks for it and was given none."""
+
 
 class SameLabel(Relevance):
-    """Positive: the same label (N,). Negative: another."""
+    """Positive: the same label (N,). Negative: another.
+
+    Raises:
+        ValueError: labels that are no integers (N,).
+
+    Example:
+        >>> SameLabel()(torch.tensor([0]), torch.tensor([0, 1]), None)[:2]
+        (tensor([[ True, False]]), tensor([[False,  True]]))
+    """
 
     def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
         """Return the pairs (N, M)."""
+        check_labels(self, labels, reference_labels)
         return pairs_from_labels(labels, reference_labels, own)
 
 
@@ -33,16 +51,23 @@ class MultiLabel(Relevance):
 
     Args:
         share: how many labels two samples must have in common, at least 1.
+
+    Raises:
+        ValueError: share below 1; called, labels that are no numbers (N, L).
+
+    Example:
+        >>> references = torch.tensor([[1, 1, 0], [1, 0, 0], [0, 0, 1]])
+        >>> MultiLabel(share=2)(references[:1], references, None)[:2]  # the second has one in common
+        (tensor([[ True, False, False]]), tensor([[False, False,  True]]))
     """
 
     def __init__(self, share: int = 1):
         super().__init__()
-        if share < 1:
-            raise ValueError(f"MultiLabel: share must be at least 1, got {share}")
-        self.share = share
+        self.share = check_whole(self, "share", share)
 
     def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
         """Return the pairs (N, M)."""
+        check_labels(self, labels, reference_labels, columns=True, floating=True)
         common = labels.float() @ reference_labels.float().T
         positive = pairs_from_relevance(common >= self.share, own).positive
         return Pairs(positive, pairs_from_relevance(common > 0, own).negative)
@@ -53,16 +78,23 @@ class HierarchicalLabels(Relevance):
 
     Args:
         level: how many of the columns must agree, at least 1; None: all.
+
+    Raises:
+        ValueError: level below 1; called, labels that are no integers (N, L), or L below the level.
+
+    Example:
+        >>> references = torch.tensor([[0, 0], [0, 1], [1, 2]])
+        >>> HierarchicalLabels(level=1)(references[:1], references, None).positive
+        tensor([[ True,  True, False]])
     """
 
     def __init__(self, level: int | None = None):
         super().__init__()
-        if level is not None and level < 1:
-            raise ValueError(f"HierarchicalLabels: level must be at least 1, got {level}")
-        self.level = level
+        self.level = None if level is None else check_whole(self, "level", level)
 
     def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
         """Return the pairs (N, M)."""
+        check_labels(self, labels, reference_labels, columns=True)
         columns = labels.shape[1] if self.level is None else self.level
         if columns > labels.shape[1]:
             raise ValueError(f"HierarchicalLabels: level is {columns}, the labels have {labels.shape[1]} columns")
@@ -75,14 +107,17 @@ class HierarchicalLabels(Relevance):
 class LabelsByClass(Relevance):
     """Finds pairs by the labels that each class has: row c of `labels` in place of class number c.
 
-    So data whose samples have one class each serve for several labels, written down once for each class.
+    So data whose samples have one class each serve for several labels, written down once for each class; or known to
+    the data, where classes are sets of labels (`ImageTable` with `label_separator`) or paths down a hierarchy.
 
     Args:
-        labels: (C, L), C the number of classes; what `relevance` takes for each of them.
-        relevance: what makes a pair positive, by those labels: `MultiLabel` or `HierarchicalLabels`, say.
+        labels: (C, L), C the number of classes; what `relevance` takes for each of them. None: those of the data, their
+            `class_labels`, which the module hands over.
+        relevance: what makes a pair positive, by those labels: default `MultiLabel`; or `HierarchicalLabels`, say.
 
     Raises:
         ValueError: rows of different length; when called, a class without a row.
+        RuntimeError: called, neither arguments nor data gave labels.
 
     Example:
         >>> kinds = [[0, 0], [0, 1], [1, 2]]  # robin and wren are birds, a bee is none
@@ -91,19 +126,28 @@ class LabelsByClass(Relevance):
         tensor([[ True,  True, False]])
     """
 
-    labels: Tensor
+    labels: Tensor | None
 
-    def __init__(self, labels: list[list[int]], relevance: Relevance):
+    def __init__(self, labels: list[list[int]] | None = None, relevance: Relevance | None = None):
         super().__init__()
-        if len({len(row) for row in labels}) != 1:
+        if labels is not None and len({len(row) for row in labels}) != 1:
             raise ValueError("LabelsByClass: labels must hold a row for each class, all of the same length")
-        self.register_buffer("labels", torch.tensor(labels), persistent=False)
-        self.relevance = relevance
+        self.register_buffer("labels", None if labels is None else torch.tensor(labels), persistent=False)
+        self.relevance = MultiLabel() if relevance is None else relevance
+
+    def take_class_labels(self, labels: Tensor) -> None:
+        """Take the labels of the data's classes (C, L) where none were given."""
+        if self.labels is None:
+            self.labels = labels
 
     def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
         """Return the pairs (N, M)."""
-        _check_classes(self, len(self.labels), labels, reference_labels)
-        found: Pairs = self.relevance(self.labels[labels], self.labels[reference_labels], own)
+        if self.labels is None:
+            raise RuntimeError(
+                "LabelsByClass: the data tell no labels of classes; give labels, or an ImageTable with label_separator"
+            )
+        rows, columns = (class_numbers(self, given, len(self.labels)) for given in (labels, reference_labels))
+        found: Pairs = self.relevance(self.labels[rows], self.labels[columns], own)
         return found
 
 
@@ -112,6 +156,13 @@ class RelevanceMatrix(Relevance):
 
     Args:
         matrix: (C, C), C the number of classes; labels (N,) index it.
+
+    Raises:
+        ValueError: a matrix that is not square or has other entries; called, a class without a row.
+
+    Example:
+        >>> RelevanceMatrix([[1, -1], [-1, 1]])(torch.tensor([0]), torch.tensor([0, 1]), None)[:2]  # none is negative
+        (tensor([[ True, False]]), tensor([[False, False]]))
     """
 
     matrix: Tensor
@@ -125,19 +176,7 @@ class RelevanceMatrix(Relevance):
 
     def forward(self, labels: Tensor, reference_labels: Tensor, own: Tensor | None) -> Pairs:
         """Return the pairs (N, M)."""
-        _check_classes(self, len(self.matrix), labels, reference_labels)
-        entry = self.matrix[labels[:, None], reference_labels[None, :]]
+        rows, columns = (class_numbers(self, given, len(self.matrix)) for given in (labels, reference_labels))
+        entry = self.matrix[rows[:, None], columns[None, :]]
         positive = pairs_from_relevance(entry == 1, own).positive
         return Pairs(positive, pairs_from_relevance(entry != 0, own).negative)
-
-
-def _check_classes(owner: object, rows: int, *labels: Tensor) -> None:
-    """Raise ValueError where labels (N,) are not class numbers below `rows`, in one sentence."""
-    for classes in labels:
-        if len(classes):
-            low, high = torch.stack(torch.aminmax(classes)).tolist()
-            if low < 0 or high >= rows:
-                found = low if low < 0 else high
-                raise ValueError(
-                    f"{type(owner).__name__} has {rows} rows, of classes 0 to {rows - 1}; got class {found}"
-                )

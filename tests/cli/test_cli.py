@@ -187,6 +187,10 @@ def test_a_file_that_is_no_checkpoint_is_refused(folder, capsys):
         (("model:", "modle:"), "there is no key 'modle'; did you mean model?"),
         (("max_epochs", "max_epoch"), "max_epochs"),
         (("n_classes: 10", "n_classes: 11"), "n_classes is 11, but the training data has 10 classes"),
+        (
+            ("margin: 1.0", "margin: 0.0"),
+            "SemiHardNegative picks costs nothing in a loss of margin 0",
+        ),
         (("embedding_dim: 2", "embedding_dim: 0"), "embedding_dim must be at least 1, got 0"),
         (("metric_lightning.data.Digits", "metric_lightning.data.Digit"), "did you mean metric_lightning.data.Digits?"),
     ],

@@ -159,7 +159,7 @@ def test_the_first_of_equal_sub_centers_takes_the_gradient():
     [
         (lambda: ArcFaceLoss(margin=28.6), "margin must be 0 to pi, in radians, got 28.6"),
         (lambda: CosFaceLoss(scale=0.0), "scale must be a finite number above 0, got 0.0"),
-        (lambda: SphereFaceLoss(margin=1.5), "margin must be a whole number of at least 1, got 1.5"),
+        (lambda: SphereFaceLoss(margin=1.5), "margin must be a whole number, got 1.5"),
         (lambda: NormalizedSoftmaxLoss(temperature=-1.0), "temperature must be a finite number above 0, got -1.0"),
         (lambda: SoftTripleLoss(centers=0), "centers must be at least 1, got 0"),
     ],

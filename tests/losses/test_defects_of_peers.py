@@ -94,7 +94,7 @@ def test_log1p_of_exp_stays_finite_in_half_precision():
 # Quaterion
 
 
-@pytest.mark.parametrize("miner", [miners.SemiHardNegative(), miners.TripletMargin("semi-hard", margin=10.0)])
+@pytest.mark.parametrize("miner", [miners.SemiHardNegative(10.0), miners.TripletMargin("semi-hard", margin=10.0)])
 def test_semi_hard_triplets_pair_related_rows(miner: miners.Miner):
     rows, labels = torch.randn(12, 2), torch.arange(12) % 4
     table = torch.cdist(rows, rows)

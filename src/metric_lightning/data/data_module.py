@@ -140,6 +140,11 @@ class MetricDataModule(LightningDataModule, ABC):
             UserError: the data are not there.
         """
 
+    @property
+    def class_labels(self) -> torch.Tensor | None:
+        """Return (C, L): the labels of each class, for losses whose relevance goes by them (`LabelsByClass`); None."""
+        return None
+
     def load_test_gallery(self) -> LabelledDataset | None:
         """Return what the test part is searched in, for data that come with queries and a gallery."""
         return None

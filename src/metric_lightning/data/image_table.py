@@ -11,6 +11,7 @@ from metric_lightning.data.own_images import OwnImages
 from metric_lightning.data.splits import Split
 from metric_lightning.data.strategy import BatchStrategy
 from metric_lightning.data.table_listing import Columns, list_table
+from metric_lightning.errors import UserError
 
 
 class ImageTable(OwnImages):
@@ -21,7 +22,8 @@ class ImageTable(OwnImages):
         a/2.jpg,bird,wren,test,wood
 
     Classes are named by the label, in alphabetical order; with several label columns, coarse to fine, by all of them
-    ("bird/robin"), and `class_levels` says which classes agree in each. Every file is looked at before training.
+    ("bird/robin"), and `class_levels` says which classes agree in each. Pictures that have several labels each
+    ("sea|boat") have the class of their set of labels. Every file is looked at before training.
 
     Args:
         table: the file: .parquet (needs pyarrow), or text with columns parted by comma, semicolon or tab and their
@@ -29,6 +31,8 @@ class ImageTable(OwnImages):
         root: what paths are relative to. None: the table's folder.
         path_column: name of the column of paths.
         label_column: name of the column of labels; or several, coarse to fine.
+        label_separator: what parts the labels of a picture in its one label column, "|" say, in any order; None: there
+            is one. Losses and metrics take them by `LabelsByClass`; without it alike is what has the very same labels.
         split_column: names "train", "val", "test" or "gallery" of each picture (also training, validation, query, ...);
             None, or where the table has no column "split": `split` parts them.
         box_columns: four, of left, top, right and bottom of the box that a picture is cut to, in pixels of the picture
@@ -97,11 +101,13 @@ class ImageTable(OwnImages):
         seed: int | None = None,
         rotated_classes: bool = False,
         mirrored_classes: bool = False,
+        label_separator: str | None = None,
     ):
         labels = [label_column] if isinstance(label_column, str) else label_column
-        columns = Columns(path_column, labels, split_column, box_columns, group_column, camera_column)
+        columns = Columns(path_column, labels, split_column, box_columns, group_column, camera_column, label_separator)
         self.table = Path(table).expanduser()
         self.root = self.table.parent if root is None else Path(root).expanduser()
+        self._separator = label_separator
         listing, self._levels = list_table(self.table, self.root, columns)
         super().__init__(
             listing,
@@ -128,9 +134,27 @@ class ImageTable(OwnImages):
         """Return (C, L): the number of each class at each level, coarse to fine, classes as in `class_names`.
 
         Classes i and j are of one kind at level k where their rows agree in the first k columns.
+
+        Raises:
+            UserError: classes are sets of labels, which have no levels.
         """
+        if self._separator is not None:
+            raise UserError("classes that are sets of labels (label_separator) have no levels; see class_labels")
         names = sorted({name[: level + 1] for name in self._levels for level in range(len(name))})
         number = {name: place for place, name in enumerate(names)}
         rows = [[number[name[: level + 1]] for level in range(len(name))] for name in self._levels]
         order = self._number_of.argsort()
         return torch.tensor(rows)[order]
+
+    @property
+    def class_labels(self) -> Tensor | None:
+        """Return (C, L), classes as in `class_names`: `class_levels`; with `label_separator` which labels a class has,
+        1 or 0, labels in alphabetical order. None where there are turned classes too, whose labels nobody knows.
+        """
+        if len(self._class_turns) > 1:
+            return None
+        if self._separator is None:
+            return self.class_levels
+        names = sorted({name for labels in self._levels for name in labels})
+        rows = [[int(name in labels) for name in names] for labels in self._levels]
+        return torch.tensor(rows)[self._number_of.argsort()]

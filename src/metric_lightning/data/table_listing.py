@@ -24,10 +24,11 @@ class Columns(NamedTuple):
     box: list[str] | None = None
     group: str | None = None
     camera: str | None = None
+    separator: str | None = None
 
 
 def list_table(file: Path, root: Path, columns: Columns) -> tuple[Listing, list[tuple[str, ...]]]:
-    """Return what a table lists, and each class's labels, coarse to fine.
+    """Return what a table lists, and each class's labels: coarse to fine, or with a separator in alphabetical order.
 
     Raises:
         DataNotFound: there is no such file.
@@ -43,23 +44,42 @@ def list_table(file: Path, root: Path, columns: Columns) -> tuple[Listing, list[
     require_columns(file, table, [name for name in needed if name is not None], remedy)
     require_values(file, table, [columns.path, *columns.labels])
     levels = list(zip(*(table[name] for name in columns.labels), strict=True))
+    if columns.separator is not None:
+        levels = _sets(file, levels, columns.labels, columns.separator)
+    mark = columns.separator or "/"
     classes = sorted(set(levels))
-    _require_names(file, ["/".join(name) for name in classes])
+    _require_names(file, [mark.join(name) for name in classes])
     number = {name: place for place, name in enumerate(classes)}
     boxes = None if columns.box is None else _boxes(file, table, columns.box)
     paths = [os.path.join(root, path) for path in table[columns.path]]
-    require_different(file, root, table[columns.path], boxes, ["/".join(level) for level in levels])
+    require_different(file, root, table[columns.path], boxes, [mark.join(level) for level in levels])
     listing = Listing(
         source=printable(file),
         paths=paths,
         labels=[number[level] for level in levels],
-        class_names=["/".join(name) for name in classes],
+        class_names=[mark.join(name) for name in classes],
         parts=None if split is None else _parts(file, table[split], split),
         boxes=boxes,
         groups=None if columns.group is None else table[columns.group],
         cameras=None if columns.camera is None else table[columns.camera],
     )
     return listing, classes
+
+
+def _sets(file: Path, rows: list[tuple[str, ...]], columns: list[str], separator: str) -> list[tuple[str, ...]]:
+    """Return each row's labels, each once, in alphabetical order."""
+    if len(columns) != 1 or not separator:
+        raise UserError(
+            f"label_separator {separator!r} parts the labels of one label_column, got {some(columns)}; give one column "
+            "and what stands between its labels"
+        )
+    sets = [tuple(sorted({label.strip() for label in row[0].split(separator)} - {""})) for row in rows]
+    if () in sets:
+        raise UserError(
+            f"row {sets.index(()) + 2} of {printable(file)} has {rows[sets.index(())][0]!r} in column {columns[0]!r}, "
+            "which is no label; fill or remove it"
+        )
+    return sets
 
 
 def require_different(file: Path, root: Path, paths: list[str], boxes: list[Box] | None, labels: list[str]) -> None:

@@ -20,7 +20,12 @@ def pairs_from_labels(labels: Tensor, reference_labels: Tensor, own: Tensor | No
                 [False, False]])
     """
     same = labels[:, None] == reference_labels[None, :]
-    return Pairs(without_self(same, own), ~same)
+    other = ~same
+    if own is not None:
+        # Both masks are our own: no copies.
+        same.scatter_(1, own[:, None], False)
+        other.scatter_(1, own[:, None], False)
+    return Pairs(same, other)
 
 
 def pairs_from_relevance(relevant: Tensor, own: Tensor | None = None) -> Pairs:

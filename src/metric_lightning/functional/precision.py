@@ -25,10 +25,16 @@ def without_autocast(compare: Compare) -> Compare:
 
 def full_precision(x: Tensor) -> Tensor:
     """Return x in float32, or as it is in float64."""
+    if not x.is_floating_point():
+        raise ValueError(f"embeddings must be floating point numbers, got {x.dtype}")
     return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
 def both_full_precision(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return x and y likewise; one tensor where they are one."""
+    """Return x and y likewise, both in float64 where one is; one tensor where they are one."""
     full = full_precision(x)
-    return full, full if y is x else full_precision(y)
+    if y is x:
+        return full, full
+    other = full_precision(y)
+    dtype = torch.promote_types(full.dtype, other.dtype)
+    return full.to(dtype), other.to(dtype)

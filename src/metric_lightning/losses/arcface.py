@@ -120,8 +120,8 @@ class ArcFaceLoss(CosineClassLoss):
         return arcface_costs(cosines, labels, self.margin, self.scale, self.monotonic)
 
 
-def check_angle(owner: object, margin: float) -> float:
+def check_angle(owner: object, margin: float, name: str = "margin") -> float:
     """Return the margin, or raise ValueError where it is no angle in radians."""
     if not 0 <= margin <= math.pi:
-        raise ValueError(f"{type(owner).__name__}: margin must be 0 to pi, in radians, got {margin}")
+        raise ValueError(f"{type(owner).__name__}: {name} must be 0 to pi, in radians, got {margin}")
     return float(margin)

@@ -12,7 +12,10 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from metric_lightning.checks import check_arguments
+from metric_lightning.checks import check_positive as check_positive  # losses take it from here
 from metric_lightning.distances import Distance, EuclideanDistance
+from metric_lightning.losses.batch_checks import check_batch as check_batch  # losses take it from here
 from metric_lightning.losses.blocks import check_block_size, sum_over_blocks
 from metric_lightning.miners.base import Miner
 from metric_lightning.parts import Part
@@ -37,6 +40,10 @@ class MetricLoss(Part, nn.Module, ABC):
     learns_classes: ClassVar[bool] = False
     """Whether the loss has weights for each class, so that evaluation classes mean nothing to it."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        check_arguments(self)
+
     def build(self, num_classes: int | None, embedding_dim: int) -> None:
         """Make the parts of the loss whose size comes from the data; the module calls it, once."""
 
@@ -51,6 +58,9 @@ class MetricLoss(Part, nn.Module, ABC):
             labels: (N,).
             references: the columns; None: the batch itself.
             pairs: (N, M) masks of given pairs, in place of those that labels make.
+
+        Raises:
+            ValueError: shapes or types don't fit.
         """
 
     def forward(
@@ -96,8 +106,8 @@ class PairwiseLoss(MetricLoss):
         """Make the distance's own parameters, where it learns."""
         self.distance.build(embedding_dim)
 
-    def take_margin(self, margin: float) -> None:
-        """Lend the loss's margin to its miner, which keeps its own where it was given one."""
+    def take_margin(self, margin: float | None) -> None:
+        """Lend the loss's margin (None: it has none) to its miner, which keeps its own where it was given one."""
         if self.miner is not None:
             self.miner.use_margin(margin)
 
@@ -116,9 +126,9 @@ class PairwiseLoss(MetricLoss):
         self, embeddings: Tensor, labels: Tensor, references: References | None = None, pairs: Pairs | None = None
     ) -> dict[str, Ratio]:
         """Return the parts of the loss, see `MetricLoss.terms`."""
+        check_batch(embeddings, labels, references, pairs)
         if references is None:
             references = References(embeddings, labels, _numbers(embeddings))
-        check_batch(embeddings, labels, references)
         keys = None
         if self.miner is not None:
             self.miner.use_dimensions(embeddings.shape[1])
@@ -169,25 +179,3 @@ def not_hiding(parts: dict[str, Ratio], *rows: Tensor) -> dict[str, Ratio]:
     """Return the parts with NaN for counts where a row of `rows` (..., D) isn't finite: comparisons would lose it."""
     lost = sum(points.detach().sum() * 0 for points in dict.fromkeys(rows))
     return {name: Ratio(part.total, part.count + lost) for name, part in parts.items()}
-
-
-def check_positive(owner: object, name: str, value: float, zero: bool = False) -> float:
-    """Return `value`, or raise ValueError where it is not finite and positive (or zero, where allowed)."""
-    if not (0 < value < float("inf") or (zero and value == 0)):
-        bound = "at least 0" if zero else "above 0"
-        raise ValueError(f"{type(owner).__name__}: {name} must be a finite number {bound}, got {value}")
-    return float(value)
-
-
-def check_batch(embeddings: Tensor, labels: Tensor, references: References) -> None:
-    """Raise ValueError where shapes don't fit, in one sentence."""
-    if embeddings.ndim != 2:
-        raise ValueError(f"embeddings must be (batch, embedding_dim), got shape {tuple(embeddings.shape)}")
-    if len(labels) != len(embeddings):
-        raise ValueError(f"got {len(labels)} labels for {len(embeddings)} embeddings; one for each is needed")
-    if embeddings.shape[1] != references.embeddings.shape[1]:
-        raise ValueError(
-            f"embeddings have {embeddings.shape[1]} dimensions, the references {references.embeddings.shape[1]}"
-        )
-    if len(references.labels) != len(references.embeddings):
-        raise ValueError(f"got {len(references.labels)} labels for {len(references.embeddings)} references")

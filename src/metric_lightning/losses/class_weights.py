@@ -5,7 +5,8 @@ from abc import abstractmethod
 import torch
 from torch import Tensor, nn
 
-from metric_lightning.functional.precision import full_precision
+from metric_lightning.functional.labels import class_numbers
+from metric_lightning.functional.precision import both_full_precision, full_precision
 from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.base import MetricLoss, check_batch
 from metric_lightning.losses.blocks import sum_over_blocks
@@ -80,18 +81,19 @@ class ClassWeightLoss(MetricLoss):
                 f"{type(self).__name__} has no weights yet: give num_classes and embedding_dim, or call "
                 "build(num_classes, embedding_dim) before the optimizer is made"
             )
-        check_batch(embeddings, labels, References(embeddings, labels))
+        check_batch(embeddings, labels)
         if embeddings.shape[1] != self.embedding_dim:
             sizes = f"embeddings have {embeddings.shape[1]} dimensions, the weights {self.embedding_dim}"
             raise ValueError(f"{type(self).__name__}: {sizes}")
-        check_labels(self, labels, int(self.num_classes or 0))
-        labels = labels.long()
+        labels = class_numbers(self, labels, int(self.num_classes or 0))
         with torch.autocast(embeddings.device.type, enabled=False):
             prepared = self.prepare()
 
         def block(x: Tensor, _: Tensor, start: int) -> dict[str, Ratio]:
             return self.class_terms(x, labels[start : start + len(x)], prepared)
 
+        embeddings, _ = both_full_precision(embeddings, prepared[0])
+        prepared = tuple(part.to(embeddings.dtype) for part in prepared)
         # The columns only tell how many scores each anchor has.
         columns = embeddings.new_empty(prepared[0].numel() // embeddings.shape[1], 0)
         rows = None if self.row_wise else max(1, len(embeddings))
@@ -122,16 +124,3 @@ class CosineClassLoss(ClassWeightLoss):
 def random_directions(*shape: int) -> nn.Parameter:
     """Return vectors (..., D) in random directions, of length about 1."""
     return nn.Parameter(torch.randn(*shape) * shape[-1] ** -0.5)
-
-
-def check_labels(owner: object, labels: Tensor, num_classes: int) -> None:
-    """Raise ValueError where labels are no class numbers, in one sentence."""
-    name = type(owner).__name__
-    if labels.ndim != 1 or labels.is_floating_point() or labels.is_complex():
-        raise ValueError(
-            f"{name}: labels must be integers of shape (batch,), got {labels.dtype} of shape {tuple(labels.shape)}"
-        )
-    if len(labels):
-        low, high = torch.stack(torch.aminmax(labels)).tolist()
-        if low < 0 or high >= num_classes:
-            raise ValueError(f"{name}: labels must be 0 to {num_classes - 1}, got {low if low < 0 else high}")

@@ -61,7 +61,7 @@ class CosFaceLoss(CosineClassLoss):
         scale: float = 64.0,
     ):
         super().__init__(num_classes, embedding_dim)
-        self.margin = check_positive(self, "margin", margin, zero=True)
+        self.margin = check_positive(self, "margin", margin, zero=True, most=2)
         self.scale = check_positive(self, "scale", scale)
         self.build_if_sized()
 

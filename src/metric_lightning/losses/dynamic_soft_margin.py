@@ -9,6 +9,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from metric_lightning.checks import check_whole
 from metric_lightning.distances import Distance
 from metric_lightning.functional.distances import euclidean_distances
 from metric_lightning.functional.triplet_bands import triplet_band_sums, triplet_band_values
@@ -82,8 +83,9 @@ class DynamicSoftMarginLoss(WholeBatchLoss):
         momentum: share of the newest batch, in (0, 1].
         reach: r > 0; what lies beyond counts as r.
         distance: default Euclidean between unit vectors, so r = 2.
-        miner: picks triplets; None: the closest negative for each positive pair. Those of a band (`TripletMargin`) are
-            never listed: two passes over N x M for each of an anchor's positives, in O(N x M) memory.
+        miner: picks triplets, with a margin of its own where it needs one; None: the closest negative for each positive
+            pair. Those of a band (`TripletMargin`) are never listed: two passes over N x M for each of an anchor's
+            positives, in O(N x M) memory.
         relevance: what makes a pair positive; None: equal labels.
         block_size: rows at a time, see `WholeBatchLoss`.
 
@@ -108,15 +110,14 @@ class DynamicSoftMarginLoss(WholeBatchLoss):
         block_size: int | None = None,
     ):
         super().__init__(UnitEuclideanDistance() if distance is None else distance, miner, relevance, block_size)
-        if bins < 2:
-            raise ValueError(f"DynamicSoftMarginLoss: bins must be at least 2, got {bins}")
+        check_whole(self, "bins", bins, least=2)
         if not 0 < momentum <= 1:
             raise ValueError(f"DynamicSoftMarginLoss: momentum must be above 0 and at most 1, got {momentum}")
         self.momentum = momentum
         self.reach = check_positive(self, "reach", reach)
         self.register_buffer("histogram", torch.full((bins,), 1.0 / bins))
         self.register_buffer("started", torch.zeros((), dtype=torch.bool))
-        self.take_margin(0.0)
+        self.take_margin(None)
 
     def observe(self, distances: Tensor, pairs: Pairs) -> tuple[Tensor, Triplets | TripletBand]:
         """Return the distances (N, M) and the triplets picked."""

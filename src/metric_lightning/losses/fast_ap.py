@@ -6,6 +6,7 @@ H+ and H their sums up to a node.
 
 from torch import Tensor
 
+from metric_lightning.checks import check_whole
 from metric_lightning.distances import CosineDistance, Distance
 from metric_lightning.functional.log_sums import positive_values
 from metric_lightning.functional.pairs import row_counts
@@ -53,9 +54,7 @@ class FastAPLoss(PairwiseLoss):
         block_size: int | None = None,
     ):
         super().__init__(CosineDistance() if distance is None else distance, None, relevance, block_size)
-        if bins < 1:
-            raise ValueError(f"FastAPLoss: bins must be at least 1, got {bins}")
-        self.bins = bins
+        self.bins = check_whole(self, "bins", bins)
         self.largest_distance = check_positive(self, "largest_distance", largest_distance)
 
     def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:

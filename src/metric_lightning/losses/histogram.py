@@ -6,6 +6,7 @@ s (N, M) similarities from -1 to 1; h+ and h- the histograms of all positive and
 import torch
 from torch import Tensor
 
+from metric_lightning.checks import check_whole
 from metric_lightning.distances import CosineDistance, Distance
 from metric_lightning.functional.log_sums import positive_values
 from metric_lightning.functional.soft_histogram import soft_histogram
@@ -52,9 +53,7 @@ class HistogramLoss(WholeBatchLoss):
         block_size: int | None = None,
     ):
         super().__init__(CosineDistance() if distance is None else distance, miner, relevance, block_size)
-        if bins < 1:
-            raise ValueError(f"HistogramLoss: bins must be at least 1, got {bins}")
-        self.bins = bins
+        self.bins = check_whole(self, "bins", bins)
 
     def batch_terms(self, blocks: RecomputedBlocks) -> dict[str, Ratio]:
         """Return the one part of the loss, made of the two histograms."""

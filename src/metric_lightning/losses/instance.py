@@ -97,9 +97,9 @@ class BatchInstanceLoss(MetricLoss):
         self, embeddings: Tensor, labels: Tensor, references: References | None = None, pairs: Pairs | None = None
     ) -> dict[str, Ratio]:
         """Return the parts of the loss, see `MetricLoss.terms`; labels are not looked at."""
+        check_batch(embeddings, labels, references, pairs)
         if references is None:
             references = References(embeddings, labels, torch.arange(len(embeddings), device=embeddings.device))
-        check_batch(embeddings, labels, references)
         own = references.own
 
         def block(x: Tensor, y: Tensor, start: int) -> dict[str, Ratio]:

@@ -9,6 +9,7 @@ import math
 import torch
 from torch import Tensor
 
+from metric_lightning.checks import check_whole
 from metric_lightning.functional.class_costs import class_costs, own_scores
 from metric_lightning.functional.precision import full_precision
 from metric_lightning.losses.base import check_positive
@@ -59,13 +60,6 @@ def widen_own_scores(scores: Tensor, labels: Tensor, lengths: Tensor, m: int, bl
     return widened.where(lengths > 0, own)
 
 
-def check_multiple(owner: object, margin: int) -> int:
-    """Return m, or raise ValueError where it is no whole number from 1."""
-    if margin != int(margin) or margin < 1:
-        raise ValueError(f"{type(owner).__name__}: margin must be a whole number of at least 1, got {margin}")
-    return int(margin)
-
-
 class LargeMarginSoftmaxLoss(ClassWeightLoss):
     """-log softmax(<x, w>) with |x||w_y| psi(theta_y) for the own class's score, the mean over anchors.
 
@@ -102,7 +96,7 @@ class LargeMarginSoftmaxLoss(ClassWeightLoss):
         scale: float = 1.0,
     ):
         super().__init__(num_classes, embedding_dim)
-        self.margin = check_multiple(self, margin)
+        self.margin = check_whole(self, "margin", margin)
         self.blend = check_positive(self, "blend", blend, zero=True)
         self.scale = check_positive(self, "scale", scale)
         self.build_if_sized()

@@ -8,14 +8,15 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from metric_lightning.checks import check_whole
 from metric_lightning.distances import Distance
 from metric_lightning.functional.hinges import hinge_sums
+from metric_lightning.functional.labels import class_numbers
 from metric_lightning.functional.log_sums import positive_values
 from metric_lightning.functional.pairs import row_counts
 from metric_lightning.functional.triplet_bands import triplet_band_counts
 from metric_lightning.losses.averages import check_choice
 from metric_lightning.losses.base import PairwiseLoss, check_positive
-from metric_lightning.losses.class_weights import check_labels
 from metric_lightning.miners.base import Miner
 from metric_lightning.relevance import Relevance
 from metric_lightning.types import Pairs, Ratio, TripletBand, Triplets
@@ -82,7 +83,7 @@ class MarginLoss(PairwiseLoss):
         if not boundary_per_class:
             self._make_boundary(())
         elif num_classes is not None:
-            self._make_boundary((num_classes,))
+            self._make_boundary((check_whole(self, "num_classes", num_classes),))
         self.take_margin(self.margin)
 
     def build(self, num_classes: int | None, embedding_dim: int) -> None:
@@ -91,7 +92,11 @@ class MarginLoss(PairwiseLoss):
         if self.boundary is None:
             if num_classes is None:
                 raise ValueError("MarginLoss: boundary_per_class needs num_classes, which the data do not give")
-            self._make_boundary((num_classes,))
+            self._make_boundary((check_whole(self, "num_classes", num_classes),))
+        elif self.boundary_per_class and num_classes not in (None, len(self.boundary)):
+            raise ValueError(
+                f"MarginLoss: num_classes is {len(self.boundary)}, but the data have {num_classes}; leave it out"
+            )
 
     def _make_boundary(self, shape: tuple[int, ...]) -> None:
         values = torch.full(shape, self.first_boundary)
@@ -107,8 +112,8 @@ class MarginLoss(PairwiseLoss):
             raise RuntimeError("MarginLoss: give num_classes, or call build(num_classes, embedding_dim) first")
         if not self.boundary_per_class:
             return self._terms(self.distance(x, y), pairs, self.boundary.expand(len(x)))
-        check_labels(self, labels, len(self.boundary))
-        return self._terms(self.distance(x, y), pairs, self.boundary[labels])
+        classes = class_numbers(self, labels, len(self.boundary))
+        return self._terms(self.distance(x, y), pairs, self.boundary[classes])
 
     def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums, with the one boundary."""

@@ -5,6 +5,7 @@ N anchors, M references, s (N, M) similarities; a anchor, p positive, n negative
 
 from torch import Tensor
 
+from metric_lightning.checks import check_finite
 from metric_lightning.distances import CosineDistance, Distance
 from metric_lightning.functional.log_sums import log_one_plus_exp, masked_logsumexp, positive_logsumexp
 from metric_lightning.losses.averages import average_anchors
@@ -56,7 +57,7 @@ class MultiSimilarityLoss(PairwiseLoss):
         super().__init__(CosineDistance() if distance is None else distance, miner, relevance, block_size)
         self.positive_scale = check_positive(self, "positive_scale", positive_scale)
         self.negative_scale = check_positive(self, "negative_scale", negative_scale)
-        self.threshold = threshold
+        self.threshold = check_finite(self, "threshold", threshold)
 
     def anchor_terms(self, distances: Tensor, pairs: Pairs) -> dict[str, Ratio]:
         """Return each anchor's share (N,) of the sums."""

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from metric_lightning.distances import Distance, DotProductDistance
+from metric_lightning.functional.labels import check_labels
 from metric_lightning.functional.log_sums import tuplet_costs
 from metric_lightning.losses.averages import average_pairs
-from metric_lightning.losses.base import PairwiseLoss, check_positive
+from metric_lightning.losses.base import PairwiseLoss, check_batch, check_positive
 from metric_lightning.miners.base import PairMiner
 from metric_lightning.relevance import Relevance
 from metric_lightning.types import Pairs, Ratio, References
@@ -66,8 +67,8 @@ class NPairsLoss(PairwiseLoss):
         """Return the parts of the loss, see `MetricLoss.terms`."""
         if not self.one_pair_per_class:
             return super().terms(embeddings, labels, references, pairs)
-        if labels.ndim != 1:
-            raise ValueError(f"NPairsLoss: one_pair_per_class needs labels (N,), got shape {tuple(labels.shape)}")
+        check_batch(embeddings, labels, references, pairs)
+        check_labels(self, labels)
         anchors, columns = first_two(labels) if references is None else first_pairs(labels, references)
         classes = labels[anchors]
         if references is None:

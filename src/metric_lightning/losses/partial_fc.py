@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from metric_lightning.functional.hashing import anchor_keys
-from metric_lightning.functional.precision import full_precision
+from metric_lightning.functional.labels import class_numbers
+from metric_lightning.functional.precision import both_full_precision, full_precision
 from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.arcface import add_angle, check_angle
 from metric_lightning.losses.base import check_positive
-from metric_lightning.losses.class_weights import check_labels, random_directions
+from metric_lightning.losses.class_weights import random_directions
 from metric_lightning.losses.recomputed_blocks import recomputed
 from metric_lightning.losses.sharded_classes import ShardedClassLoss, ShardSums
 from metric_lightning.types import Ratio
@@ -70,8 +71,8 @@ class PartialFCLoss(ShardedClassLoss):
         super().__init__(num_classes, embedding_dim)
         if not 0 < sample_rate <= 1:
             raise ValueError(f"PartialFCLoss: sample_rate must be above 0 and at most 1, got {sample_rate}")
-        self.angle_margin = check_angle(self, angle_margin)
-        self.cosine_margin = check_positive(self, "cosine_margin", cosine_margin, zero=True)
+        self.angle_margin = check_angle(self, angle_margin, "angle_margin")
+        self.cosine_margin = check_positive(self, "cosine_margin", cosine_margin, zero=True, most=2)
         self.scale = check_positive(self, "scale", scale)
         self.sample_rate = float(sample_rate)
         self.seed = seed
@@ -96,9 +97,10 @@ class PartialFCLoss(ShardedClassLoss):
 
     def shard_sums(self, embeddings: Tensor, labels: Tensor) -> ShardSums:
         """Return the share's sums, see `ShardedClassLoss`."""
-        check_labels(self, labels, int(self.num_classes or 0))
+        labels = class_numbers(self, labels, int(self.num_classes or 0))
         with torch.autocast(embeddings.device.type, enabled=False):
-            return self._sums(full_precision(embeddings), labels.long(), full_precision(self.weight))
+            x, weight = both_full_precision(embeddings, self.weight)
+            return self._sums(x, labels, weight)
 
     def _sums(self, embeddings: Tensor, labels: Tensor, weight: Tensor) -> ShardSums:
         labels = labels - self.first

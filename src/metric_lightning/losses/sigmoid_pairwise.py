@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
+from metric_lightning.checks import check_finite
 from metric_lightning.distances import CosineDistance, Distance
 from metric_lightning.functional.first_order import first_order_only
 from metric_lightning.functional.log_sums import log_one_plus_exp, positive_values
@@ -68,7 +69,7 @@ class SigmoidPairwiseLoss(PairwiseLoss):
     ):
         super().__init__(CosineDistance() if distance is None else distance, miner, relevance, block_size)
         self.average = check_choice(self, "average", average, ("anchors", "pairs"))
-        values = {"log_scale": math.log(check_positive(self, "scale", scale)), "bias": bias}
+        values = {"log_scale": math.log(check_positive(self, "scale", scale)), "bias": check_finite(self, "bias", bias)}
         for name, value in values.items():
             if learn:
                 self.register_parameter(name, nn.Parameter(torch.tensor(float(value))))

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import threshold
 
+from metric_lightning.checks import check_whole
 from metric_lightning.functional.class_costs import class_costs
 from metric_lightning.functional.first_order import first_order_only
 from metric_lightning.functional.precision import full_precision
@@ -127,9 +128,7 @@ class SoftTripleLoss(ClassWeightLoss):
         spread_weight: float = 0.2,
     ):
         super().__init__(num_classes, embedding_dim)
-        if centers < 1:
-            raise ValueError(f"SoftTripleLoss: centers must be at least 1, got {centers}")
-        self.centers = centers
+        self.centers = check_whole(self, "centers", centers)
         self.margin = check_positive(self, "margin", margin, zero=True)
         self.scale = check_positive(self, "scale", scale)
         self.temperature = check_positive(self, "temperature", temperature)

@@ -7,12 +7,13 @@ number.
 import torch
 from torch import Tensor
 
+from metric_lightning.checks import check_whole
 from metric_lightning.functional.class_costs import class_costs
 from metric_lightning.functional.precision import full_precision
 from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.base import check_positive
 from metric_lightning.losses.class_weights import ClassWeightLoss, random_directions
-from metric_lightning.losses.large_margin_softmax import check_multiple, widen_own_scores
+from metric_lightning.losses.large_margin_softmax import widen_own_scores
 from metric_lightning.types import Ratio
 
 
@@ -53,7 +54,7 @@ class SphereFaceLoss(ClassWeightLoss):
         scale: float = 1.0,
     ):
         super().__init__(num_classes, embedding_dim)
-        self.margin = check_multiple(self, margin)
+        self.margin = check_whole(self, "margin", margin)
         self.blend = check_positive(self, "blend", blend, zero=True)
         self.scale = check_positive(self, "scale", scale)
         self.build_if_sized()

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from metric_lightning.checks import check_whole
 from metric_lightning.functional.first_order import first_order_only
 from metric_lightning.functional.precision import full_precision
 from metric_lightning.functional.unit_rows import unit_rows
@@ -91,9 +92,7 @@ class SubCenterArcFaceLoss(ClassWeightLoss):
         monotonic: bool = True,
     ):
         super().__init__(num_classes, embedding_dim)
-        if sub_centers < 1:
-            raise ValueError(f"SubCenterArcFaceLoss: sub_centers must be at least 1, got {sub_centers}")
-        self.sub_centers = sub_centers
+        self.sub_centers = check_whole(self, "sub_centers", sub_centers)
         self.margin = check_angle(self, margin)
         self.scale = check_positive(self, "scale", scale)
         self.monotonic = monotonic

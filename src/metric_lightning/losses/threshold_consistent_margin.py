@@ -5,6 +5,7 @@ N anchors, M references, s (N, M) similarities; a anchor, p positive, n negative
 
 from torch import Tensor
 
+from metric_lightning.checks import check_finite
 from metric_lightning.distances import CosineDistance, Distance
 from metric_lightning.functional.hinges import hinge_sums
 from metric_lightning.functional.log_sums import positive_values
@@ -56,8 +57,8 @@ class ThresholdConsistentMarginLoss(PairwiseLoss):
         block_size: int | None = None,
     ):
         super().__init__(CosineDistance() if distance is None else distance, miner, relevance, block_size)
-        self.positive_margin = positive_margin
-        self.negative_margin = negative_margin
+        self.positive_margin = check_finite(self, "positive_margin", positive_margin)
+        self.negative_margin = check_finite(self, "negative_margin", negative_margin)
         self.positive_weight = check_positive(self, "positive_weight", positive_weight, zero=True)
         self.negative_weight = check_positive(self, "negative_weight", negative_weight, zero=True)
 

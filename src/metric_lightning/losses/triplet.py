@@ -132,7 +132,8 @@ class TripletSoftMarginLoss(_TripletLoss):
     Args:
         margin: m, >= 0, in the units of the distance; miners that need a margin take it.
         distance: default Euclidean.
-        miner: picks triplets, or pairs of which all triplets are taken; None: all.
+        miner: picks triplets, or pairs of which all triplets are taken; None: all. One that needs a margin must have
+            one of its own.
         relevance: what makes a pair positive; None: equal labels.
         block_size: rows at a time, see `PairwiseLoss`.
 
@@ -152,7 +153,7 @@ class TripletSoftMarginLoss(_TripletLoss):
     ):
         super().__init__(distance, miner, relevance, block_size)
         self.margin = check_positive(self, "margin", margin, zero=True)
-        self.take_margin(margin)
+        self.take_margin(margin or None)  # at 0 all triplets cost something, and a miner may have a margin of its own
 
     def _all(self, distances: Tensor, pairs: Pairs) -> Ratio:
         total = triplet_soft_margin_sums(distances, pairs.positive, pairs.negative, self.margin)

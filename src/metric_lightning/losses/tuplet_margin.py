@@ -79,7 +79,7 @@ class TupletMarginLoss(PairwiseLoss):
         block_size: int | None = None,
     ):
         super().__init__(CosineDistance() if distance is None else distance, miner, relevance, block_size)
-        self.margin = check_positive(self, "margin", margin, zero=True)
+        self.margin = check_positive(self, "margin", margin, zero=True, most=180)
         self.scale = check_positive(self, "scale", scale)
         self.average = check_choice(self, "average", average, ("pairs", "anchors"))
 

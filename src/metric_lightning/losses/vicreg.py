@@ -85,8 +85,8 @@ class VICRegLoss(MetricLoss):
         self, embeddings: Tensor, labels: Tensor, references: References | None = None, pairs: Pairs | None = None
     ) -> dict[str, Ratio]:
         """Return the parts of the loss, see `MetricLoss.terms`."""
+        check_batch(embeddings, labels, references, pairs)
         given = References(embeddings, labels, None) if references is None else references
-        check_batch(embeddings, labels, given)
         with torch.autocast(embeddings.device.type, enabled=False):
             x = full_precision(embeddings)
             y = x if references is None else full_precision(references.embeddings)

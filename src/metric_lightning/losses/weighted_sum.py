@@ -37,8 +37,11 @@ class WeightedSum(MetricLoss):
 
     def __init__(self, losses: list[MetricLoss], weights: list[float] | None = None):
         super().__init__()
-        if not losses:
-            raise ValueError("WeightedSum: losses must name at least one loss, got none")
+        if not isinstance(losses, list | tuple) or not losses:
+            raise ValueError("WeightedSum: losses must be a list of at least one loss")
+        if not all(isinstance(loss, MetricLoss) for loss in losses):
+            found = next(type(loss).__name__ for loss in losses if not isinstance(loss, MetricLoss))
+            raise ValueError(f"WeightedSum: losses must be losses of this package, each a MetricLoss, got {found}")
         weights = [1.0] * len(losses) if weights is None else weights
         if len(weights) != len(losses):
             raise ValueError(f"WeightedSum: weights must be one for each loss, got {len(weights)} for {len(losses)}")

@@ -11,11 +11,19 @@ from metric_lightning.types import Pairs
 class AllPairs(PairMiner):
     """Every pair of the batch: the same as no miner, for a YAML that wants to say so.
 
+    A batch without pairs stays one.
+
     Helps:
         To say in a YAML that nothing is left out.
 
     Collapses:
         Hardly; satisfied pairs thin out the mean.
+
+    Example:
+        >>> import torch
+        >>> pairs = Pairs(torch.tensor([[True, True, False, False]]), torch.tensor([[False, False, True, True]]))
+        >>> AllPairs()(torch.tensor([[0.1, 0.3, 0.7, 0.4]]), pairs) == pairs
+        True
     """
 
     def forward(self, distances: Tensor, pairs: Pairs) -> Pairs:
@@ -30,6 +38,8 @@ class RandomNegativePairs(PairMiner):
     over each anchor the expectation is the same on balanced batches, and the draw does not depend on the number of
     ranks.
 
+    An anchor without positives gets no negatives.
+
     Helps:
         To balance positives and negatives, as the reference implementation does.
 
@@ -38,6 +48,15 @@ class RandomNegativePairs(PairMiner):
 
     Args:
         seed: of the draws; each training step draws anew.
+
+    Raises:
+        ValueError: the seed is no whole number.
+
+    Example:
+        >>> import torch
+        >>> pairs = Pairs(torch.tensor([[True, False, False]]), torch.tensor([[False, True, True]]))
+        >>> RandomNegativePairs()(torch.zeros(1, 3), pairs).negative.sum()  # as many as positives
+        tensor(1)
     """
 
     def __init__(self, seed: int = 0):

@@ -18,6 +18,8 @@ class Angular(TripletMiner):
     own reference set: `CrossBatchMemory`, whose columns have no distances to each other, refuses it (and takes the
     `AngularLoss`). The choice needs rows other than the anchor's own (`row_wise` is False).
 
+    A batch without positives or without negatives gives no triplets.
+
     Helps:
         With losses on triplets whose scale is not known: the angle has none.
 
@@ -27,6 +29,16 @@ class Angular(TripletMiner):
     Args:
         angle: in degrees, above 0 and below 90; 20 is small enough to keep most triplets of an untrained network.
         seed: of the draws; each training step draws anew.
+
+    Raises:
+        ValueError: the angle is not between 0 and 90; called, the batch is not its own reference set.
+
+    Example:
+        >>> import torch
+        >>> rows = torch.tensor([[0.0, 0.0], [2.0, 0.0], [1.0, 0.5], [1.0, 9.0]])
+        >>> same = torch.tensor([[True, True, False, False]] * 2 + [[False, False, True, True]] * 2)
+        >>> Angular(angle=45.0)(torch.cdist(rows, rows), Pairs(same & ~torch.eye(4, dtype=torch.bool), ~same))
+        Triplets(anchor=tensor([0, 1]), positive=tensor([1, 0]), negative=tensor([2, 2]))
     """
 
     row_wise = False

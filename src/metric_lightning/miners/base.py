@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from metric_lightning.checks import check_arguments, check_positive
 from metric_lightning.functional.hashing import anchor_keys
 from metric_lightning.parts import Part
 from metric_lightning.types import Pairs, TripletBand, Triplets
@@ -25,12 +26,16 @@ class Miner(Part, nn.Module, ABC):
     takes_references: ClassVar[bool] = True
     """Whether columns may be other than the batch; where not, `CrossBatchMemory` refuses the miner."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        check_arguments(self)
+
     def keys(self, anchors: Tensor) -> Tensor | None:
         """Return the random keys (N,) of the anchors numbered `anchors` (N,) for one step; None: nothing is random."""
         return None
 
-    def use_margin(self, margin: float) -> None:  # noqa: B027, most miners have none
-        """Take the loss's margin, where the miner has one and was given none."""
+    def use_margin(self, margin: float | None) -> None:  # noqa: B027, most miners have none
+        """Take the loss's margin (None: it has none), where the miner has one and was given none."""
 
     def use_dimensions(self, dimensions: int) -> None:  # noqa: B027, nor ask for these
         """Take the dimension of the embeddings, where the miner depends on it and was given none."""
@@ -60,18 +65,44 @@ class MarginMiner(TripletMiner):
     """A triplet miner with a margin.
 
     Args:
-        margin: in the units of the distance; None: the loss's own (0 where the miner is called outside of a loss).
+        margin: in the units of the distance; None: the loss's own (0 where it has none, or outside of a loss).
+
+    Raises:
+        ValueError: nothing could be picked without a margin, and neither miner nor loss has one, or the loss's is 0;
+            losses of different margins share the miner.
     """
+
+    needs_margin: bool = False
+    """Whether a margin of 0 leaves nothing to pick."""
 
     def __init__(self, margin: float | None = None):
         super().__init__()
-        self.margin = margin
+        self.margin = None if margin is None else check_positive(self, "margin", margin, zero=True)
         self.margin_used = margin or 0.0
+        self._lent: float | None = None
 
-    def use_margin(self, margin: float) -> None:
+    def use_margin(self, margin: float | None) -> None:
         """Take the loss's margin where none was given."""
+        if self.needs_margin and margin == 0:
+            raise ValueError(
+                f"what {type(self).__name__} picks costs nothing in a loss of margin 0; give the loss a margin"
+            )
         if self.margin is None:
-            self.margin_used = margin
+            lent = margin or 0.0
+            if self._lent not in (None, lent):
+                raise ValueError(
+                    f"{type(self).__name__} has the margin {self._lent} of another loss, and can't have {lent} too; "
+                    "make a miner for each loss, or give it a margin"
+                )
+            self.margin_used = self._lent = lent
+        self.check_margin()
+
+    def check_margin(self) -> None:
+        """Raise ValueError where nothing could be picked with the margin used."""
+        if self.needs_margin and not self.margin_used:
+            raise ValueError(
+                f"{type(self).__name__} picks nothing without a margin, and the loss has none; give the miner a margin"
+            )
 
 
 class RandomKeys(nn.Module):

@@ -11,11 +11,18 @@ from metric_lightning.types import Pairs, Triplets
 class BatchHard(TripletMiner):
     """One triplet for each anchor that has a positive and a negative: its farthest positive, its closest negative.
 
+    A batch without such an anchor gives no triplets.
+
     Helps:
         With the soft margin, or from a network that already tells something: every triplet teaches.
 
     Collapses:
         From a random start with a hard margin, and on wrong labels, which are the hardest there are.
+
+    Example:
+        >>> pairs = Pairs(torch.tensor([[True, True, False, False]]), torch.tensor([[False, False, True, True]]))
+        >>> BatchHard()(torch.tensor([[0.1, 0.3, 0.7, 0.4]]), pairs)
+        Triplets(anchor=tensor([0]), positive=tensor([1]), negative=tensor([3]))
     """
 
     def forward(self, distances: Tensor, pairs: Pairs) -> Triplets:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from metric_lightning.checks import check_whole
 from metric_lightning.functional.hashing import pair_keys, random_below
 from metric_lightning.functional.pairs import positive_slots
 from metric_lightning.miners.base import RandomKeys, TripletMiner, ready_keys
@@ -32,6 +33,14 @@ class DistanceWeighted(TripletMiner):
         limit: distance from which a negative is not drawn; above `cutoff`, at most 2.
         dimensions: D; None: those of the loss's embeddings.
         seed: of the draws; each training step draws anew.
+
+    Raises:
+        ValueError: cutoff and limit are out of order, or dimensions below 1; called, the dimensions are not known.
+
+    Example:
+        >>> pairs = Pairs(torch.tensor([[True, True, False, False]]), torch.tensor([[False, False, True, True]]))
+        >>> DistanceWeighted(dimensions=8)(torch.tensor([[0.1, 0.3, 0.7, 1.9]]), pairs)  # 1.9 is beyond the limit
+        Triplets(anchor=tensor([0, 0]), positive=tensor([0, 1]), negative=tensor([2, 2]))
     """
 
     def __init__(self, cutoff: float = 0.5, limit: float = 1.4, dimensions: int | None = None, seed: int = 0):
@@ -40,8 +49,8 @@ class DistanceWeighted(TripletMiner):
             raise ValueError(f"DistanceWeighted: 0 < cutoff < limit <= 2 must hold, got {cutoff} and {limit}")
         self.cutoff = cutoff
         self.limit = limit
-        self.dimensions = dimensions
-        self.dimensions_used = dimensions
+        self.dimensions = None if dimensions is None else check_whole(self, "dimensions", dimensions)
+        self.dimensions_used = self.dimensions
         self.random = RandomKeys(seed)
 
     def use_dimensions(self, dimensions: int) -> None:

@@ -15,11 +15,18 @@ class HardNegativePairs(PairMiner):
     The choice is over the whole batch (`row_wise` is False): an anchor among far classes gets no negative. Of pairs at
     equal distance those with the lower (row, column) are kept.
 
+    A batch without positives gives no pairs at all.
+
     Helps:
         With the contrastive loss, where most negatives cost nothing.
 
     Collapses:
         On wrong labels; and anchors among far classes learn from positives alone.
+
+    Example:
+        >>> pairs = Pairs(torch.tensor([[True, False, False]]), torch.tensor([[False, True, True]]))
+        >>> HardNegativePairs()(torch.tensor([[0.1, 0.7, 0.4]]), pairs).negative
+        tensor([[False, False,  True]])
     """
 
     row_wise = False

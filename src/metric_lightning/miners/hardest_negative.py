@@ -13,6 +13,8 @@ class HardestNegative(MarginMiner):
     Known to collapse from a random start (all embeddings in one point, the loss at the margin): `RandomHardNegative`
     and `SemiHardNegative` do not.
 
+    A batch without such a triplet gives none.
+
     Helps:
         From a network that already tells something apart, to polish it.
 
@@ -21,6 +23,14 @@ class HardestNegative(MarginMiner):
 
     Args:
         margin: a triplet costs something where d_ap - d_an + margin > 0; None: the loss's own.
+
+    Raises:
+        ValueError: see `MarginMiner`.
+
+    Example:
+        >>> pairs = Pairs(torch.tensor([[True, True, False, False]]), torch.tensor([[False, False, True, True]]))
+        >>> HardestNegative(margin=0.2)(torch.tensor([[0.1, 0.3, 0.7, 0.4]]), pairs)  # the near one costs nothing
+        Triplets(anchor=tensor([0]), positive=tensor([1]), negative=tensor([3]))
     """
 
     def forward(self, distances: Tensor, pairs: Pairs) -> Triplets:

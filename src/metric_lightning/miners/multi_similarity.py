@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from metric_lightning.checks import check_finite
 from metric_lightning.miners.base import PairMiner
 from metric_lightning.types import Pairs
 
@@ -31,7 +32,7 @@ class MultiSimilarity(PairMiner):
 
     def __init__(self, epsilon: float = 0.1):
         super().__init__()
-        self.epsilon = epsilon
+        self.epsilon = check_finite(self, "epsilon", epsilon)
 
     def forward(self, distances: Tensor, pairs: Pairs) -> Pairs:
         """Return the informative pairs."""

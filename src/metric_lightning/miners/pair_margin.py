@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from metric_lightning.checks import check_finite
 from metric_lightning.miners.base import PairMiner
 from metric_lightning.types import Pairs
 
@@ -32,8 +33,8 @@ class PairMargin(PairMiner):
 
     def __init__(self, positive_margin: float = 0.2, negative_margin: float = 0.8):
         super().__init__()
-        self.positive_margin = positive_margin
-        self.negative_margin = negative_margin
+        self.positive_margin = check_finite(self, "positive_margin", positive_margin)
+        self.negative_margin = check_finite(self, "negative_margin", negative_margin)
 
     def forward(self, distances: Tensor, pairs: Pairs) -> Pairs:
         """Return the pairs beyond their bounds."""

@@ -23,6 +23,15 @@ class RandomHardNegative(MarginMiner):
     Args:
         margin: None: the loss's own.
         seed: of the draws; each training step draws anew.
+
+    Raises:
+        ValueError: see `MarginMiner`.
+
+    Example:
+        >>> import torch
+        >>> pairs = Pairs(torch.tensor([[True, True, False, False]]), torch.tensor([[False, False, True, True]]))
+        >>> RandomHardNegative(margin=0.2)(torch.tensor([[0.1, 0.3, 0.7, 0.4]]), pairs)
+        Triplets(anchor=tensor([0]), positive=tensor([1]), negative=tensor([3]))
     """
 
     def __init__(self, margin: float | None = None, seed: int = 0):

@@ -19,9 +19,20 @@ class SemiHardNegative(MarginMiner):
         With a margin too small no negative lies between, and nothing is learned.
 
     Args:
-        margin: None: the loss's own. At 0 there is no semi-hard negative.
+        margin: above 0; None: the loss's own, which must have one.
         seed: of the draws; each training step draws anew.
+
+    Raises:
+        ValueError: see `MarginMiner`; at a margin of 0 there is no semi-hard negative.
+
+    Example:
+        >>> import torch
+        >>> pairs = Pairs(torch.tensor([[True, True, False, False]]), torch.tensor([[False, False, True, True]]))
+        >>> SemiHardNegative(margin=0.2)(torch.tensor([[0.1, 0.3, 0.7, 0.4]]), pairs)
+        Triplets(anchor=tensor([0]), positive=tensor([1]), negative=tensor([3]))
     """
+
+    needs_margin = True
 
     def __init__(self, margin: float | None = None, seed: int = 0):
         super().__init__(margin)
@@ -33,4 +44,5 @@ class SemiHardNegative(MarginMiner):
 
     def forward(self, distances: Tensor, pairs: Pairs) -> Triplets:
         """Return at most one triplet for each positive pair."""
+        self.check_margin()
         return draw_between(distances, pairs, ready_keys(self.random, pairs), 0.0, self.margin_used)

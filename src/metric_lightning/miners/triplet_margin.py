@@ -27,7 +27,10 @@ class TripletMargin(MarginMiner):
 
     Args:
         kind: which triplets.
-        margin: m; None: the loss's own.
+        margin: m; None: the loss's own. "semi-hard" needs one above 0.
+
+    Raises:
+        ValueError: see `MarginMiner`; another kind.
 
     Example:
         >>> import torch
@@ -41,9 +44,11 @@ class TripletMargin(MarginMiner):
         if kind not in ("all", "hard", "semi-hard", "easy"):
             raise ValueError(f"TripletMargin: kind must be 'all', 'hard', 'semi-hard' or 'easy', got {kind!r}")
         self.kind: Kind = kind
+        self.needs_margin = kind == "semi-hard"
 
     def forward(self, distances: Tensor, pairs: Pairs) -> TripletBand:
         """Return the band of the kind."""
+        self.check_margin()
         margin = self.margin_used
         bounds = {
             "all": (-math.inf, margin),

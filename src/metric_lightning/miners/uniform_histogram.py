@@ -16,6 +16,8 @@ class UniformHistogram(PairMiner):
     without replacement, all where it has fewer. Rare distances, most of what is worth learning, so weigh as much as the
     many in the middle. The bins are those of the whole batch (`row_wise` is False).
 
+    A side without pairs stays without.
+
     Helps:
         Where rare distances shall weigh as much as the many in the middle.
 
@@ -27,6 +29,15 @@ class UniformHistogram(PairMiner):
         positives_per_bin: at least 1.
         negatives_per_bin: at least 1.
         seed: of the draws; each training step draws anew.
+
+    Raises:
+        ValueError: bins, positives_per_bin or negatives_per_bin below 1.
+
+    Example:
+        >>> pairs = Pairs(torch.tensor([[True, False, False, False]]), torch.tensor([[False, True, True, True]]))
+        >>> miner = UniformHistogram(bins=2, negatives_per_bin=1)
+        >>> miner(torch.tensor([[0.1, 0.4, 0.5, 0.9]]), pairs).negative.sum()  # one of 0.4 and 0.5, and 0.9
+        tensor(2)
     """
 
     row_wise = False

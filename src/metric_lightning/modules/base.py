@@ -41,6 +41,7 @@ from metric_lightning.modules.statistics import batch_statistics
 from metric_lightning.networks.base import EmbeddingNetwork
 from metric_lightning.networks.pretraining import skip_pretrained_weights
 from metric_lightning.parts import Part
+from metric_lightning.relevance import Relevance
 from metric_lightning.types import InputShape
 
 _RANDOM_STATES = "metric_lightning_random_states"
@@ -168,6 +169,10 @@ class MetricModule(Part, LightningModule, ABC):
         """Build from the Trainer's data module what is not built yet."""
         data = getattr(self._trainer, "datamodule", None)  # no trainer while a checkpoint is loaded
         self.build(getattr(data, "num_classes", None), getattr(data, "input_shape", None))
+        class_labels = getattr(data, "class_labels", None)
+        for part in self.modules():  # of the loss and of metrics
+            if class_labels is not None and isinstance(part, Relevance):
+                part.take_class_labels(class_labels)
         if self._channels_last:
             self.network.to(memory_format=torch.channels_last)
         if self._trainer is None:
