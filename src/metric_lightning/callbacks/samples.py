@@ -51,6 +51,11 @@ class Samples(NamedTuple):
         """Return the name of a sample's class."""
         return self.class_names[int(self.labels[place])]
 
+    def sample_name(self, place: int) -> str:
+        """Return what a user knows a sample by: its file's path, where it is in one, else its number in the data."""
+        index = int(self.indices[place])
+        return str(index) if self.dataset is None else self.dataset.name_of(index)
+
     def few(self, most: int, seed: int = 0) -> "Samples":
         """Return at most `most` of them, as many of each class as can be."""
         chosen = stratified_choice(self.labels, most, seed)
