@@ -1,20 +1,18 @@
 """A training that goes wrong says so, and what to do about it."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from metric_lightning.callbacks.conditions import CONDITIONS, DIVERGED, NO_FAULTS, Observation
-from metric_lightning.callbacks.embedding_health import health_of
-from metric_lightning.callbacks.loss_distances import distance_scale, loss_distances, pairwise_part, sees_origin
 from metric_lightning.callbacks.messages import note, warn
 from metric_lightning.callbacks.metric_module import require_metric_module
-from metric_lightning.callbacks.recipes import recipe_of
+from metric_lightning.callbacks.observing import Progress, gradient_norm, observe
 from metric_lightning.callbacks.run_folder import is_rehearsal
 from metric_lightning.callbacks.samples import dataset_of, inputs_of, stratified_choice
 from metric_lightning.modules import MetricModule
@@ -66,10 +64,7 @@ class CollapseDiagnosis(Callback):
         self._held: dict[str, int] = {}
         self._holding: dict[str, str] = {}  # the sentences of those that held at the last observation
         self._norms: list[float] = []
-        self._gradients: list[float] = []
-        self._batches = 0
-        self._active: Tensor | int = 0
-        self._broken: Tensor | int = 0
+        self._progress = Progress()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a run that goes on must know."""
@@ -91,9 +86,7 @@ class CollapseDiagnosis(Callback):
         """Count batches that cost something, on their device: it isn't waited for."""
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if isinstance(loss, Tensor):
-            self._batches += 1
-            self._active = self._active + (loss.detach() != 0)
-            self._broken = self._broken + ~torch.isfinite(loss.detach())
+            self._progress.count(loss.detach())
         if _is_logged(trainer, trainer.global_step):
             self._look_for_divergence(trainer)
 
@@ -102,13 +95,13 @@ class CollapseDiagnosis(Callback):
         if not _is_logged(trainer, trainer.global_step + 1):
             return
         norm = gradient_norm(pl_module.parameters())
-        self._gradients.append(norm)
+        self._progress.gradients.append(norm)
         for logger in trainer.loggers:
             logger.log_metrics({"train/gradient_norm": norm}, trainer.global_step)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Name a divergence that made metrics refuse the embeddings, which ends the run."""
-        samples = require_metric_module(self, pl_module).evaluated.get("val")
+        samples = getattr(pl_module, "evaluated", {}).get("val")
         if trainer.state.fn == "fit" and samples is not None and not torch.isfinite(samples.embeddings).all():
             self._tell(
                 trainer, "diverged", f"Training has diverged: embeddings are {DIVERGED}", trainer.current_epoch + 1
@@ -144,44 +137,22 @@ class CollapseDiagnosis(Callback):
         return stratified_choice(one_label, self.max_points, at_least=_OF_A_CLASS)
 
     def _diagnose(self, trainer: Trainer, module: MetricModule, embeddings: Tensor, labels: Tensor, part: str) -> None:
-        seen = self._observe(trainer, module, embeddings.float(), labels)
+        seen = observe(trainer, module, embeddings.float(), labels, self._progress, self._norms)
+        self._norms.append(seen.norms[-1])
+        self._progress = Progress()
         if seen.health is not None:
             measures = {f"{part}_embedding/{name}": value for name, value in seen.health._asdict().items()}
             for logger in trainer.loggers:
                 logger.log_metrics(measures, trainer.global_step)
         self._name(trainer, seen)
 
-    def _observe(self, trainer: Trainer, module: MetricModule, embeddings: Tensor, labels: Tensor) -> Observation:
-        loss, unknown = module.loss, torch.tensor(math.nan)
-        distances = loss_distances(loss, embeddings, embeddings)
-        pairwise, pairs = pairwise_part(loss), None
-        if labels.ndim > 1 and pairwise is not None:
-            pairs = pairwise.relevance(labels, labels, torch.arange(len(labels)))
-        finite = bool(torch.isfinite(embeddings).all())
-        health = health_of(embeddings, labels, distances, pairs) if finite else None
-        self._norms.append(math.nan if health is None else health.norm)
-        seen = Observation(
-            health=health,
-            dimensions=embeddings.shape[1],
-            classes=len(labels.unique()) if labels.ndim == 1 else labels.shape[1],
-            scale=distance_scale(loss),
-            loss=float(trainer.callback_metrics.get("train/loss", unknown)),
-            active=float(self._active) / self._batches if self._batches else math.nan,
-            batches=self._batches,
-            gradient=max(self._gradients, default=math.nan),
-            norms=tuple(self._norms),
-            sees_origin=sees_origin(loss, embeddings.shape[1]),
-            own_distance=float(distances.diagonal().mean()),
-            recipe=recipe_of(trainer, module, embeddings),
-        )
-        self._gradients, self._batches, self._active = [], 0, 0
-        return seen
-
     def _look_for_divergence(self, trainer: Trainer) -> None:
         figures = {name: float(trainer.callback_metrics[name]) for name in _FIGURES if name in trainer.callback_metrics}
-        strange = [name for name, value in figures.items() if not math.isfinite(value)]
-        if self._broken or strange:
-            what = "the loss is" if self._broken or _FIGURES[0] in strange else "embeddings are"
+        strange = {name for name, value in figures.items() if not math.isfinite(value)}
+        if self._progress.broken:
+            strange.add(_FIGURES[0])
+        if strange:
+            what = "the loss is" if _FIGURES[0] in strange else "embeddings are"
             self._tell(trainer, "diverged", f"Training has diverged: {what} {DIVERGED}", trainer.current_epoch + 1)
 
     def _name(self, trainer: Trainer, seen: Observation) -> None:
@@ -204,7 +175,7 @@ class CollapseDiagnosis(Callback):
         """Tell it, once."""
         if name in self.named or name in self.noted:
             return
-        whole = f"After {epochs} epoch{'s' if epochs > 1 else ''}: {sentence}"
+        whole = f"After {epochs} epoch{'s' if epochs != 1 else ''}: {sentence}"
         if name in {condition.__name__ for condition in NO_FAULTS}:
             self.noted[name] = sentence
             note(trainer, whole)
@@ -215,16 +186,3 @@ class CollapseDiagnosis(Callback):
 
 def _is_logged(trainer: Trainer, step: int) -> bool:
     return step % max(1, trainer.log_every_n_steps) == 0  # type: ignore[attr-defined]
-
-
-def gradient_norm(parameters: Iterable[nn.Parameter]) -> float:
-    """Return the Euclidean norm of all gradients together, 0 of none.
-
-    Example:
-        >>> weight = nn.Parameter(torch.tensor([1.0, 1.0]))
-        >>> (weight * torch.tensor([3.0, 4.0])).sum().backward()
-        >>> gradient_norm([weight])
-        5.0
-    """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    return float(torch.nn.utils.get_total_norm(gradients)) if gradients else 0.0

@@ -20,7 +20,12 @@ def loss_distances(loss: MetricLoss, x: Tensor, y: Tensor) -> Tensor:
     """Return the (n, m) distances of x (n, D) and y (m, D): the loss's own, Euclidean where it has none."""
     part = pairwise_part(loss)
     with torch.no_grad():
-        return euclidean_distances(x, y) if part is None else part.distance(x, y)
+        if part is None:
+            return euclidean_distances(x, y)
+        # A distance that learns is where the training is.
+        device = next((parameter.device for parameter in part.distance.parameters()), x.device)
+        distances: Tensor = part.distance(x.to(device), y.to(device))
+        return distances.to(x.device)
 
 
 def sees_origin(loss: MetricLoss, dimensions: int) -> bool:
@@ -29,8 +34,6 @@ def sees_origin(loss: MetricLoss, dimensions: int) -> bool:
         return True
     random = torch.Generator().manual_seed(0)
     x, move = torch.randn(4, dimensions, generator=random), torch.randn(1, dimensions, generator=random)
-    device = next((parameter.device for parameter in loss.parameters()), x.device)
-    x, move = x.to(device), move.to(device)
     return not torch.allclose(loss_distances(loss, x, x), loss_distances(loss, x + move, x + move), atol=1e-3)
 
 
