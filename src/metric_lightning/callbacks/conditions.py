@@ -171,8 +171,8 @@ def growing_norm(seen: Observation) -> str | None:
         return None
     return (
         f"Embeddings grow without end: their length is {seen.norms[-1]:.3g}, {seen.norms[-1] / seen.norms[0]:.0f} "
-        "times that of the first epoch; normalise them (normalize: true of the network), add weight decay, or lower "
-        "the learning rate."
+        "times that of the first epoch; normalise them (normalize: true of the network), take more weight decay, or "
+        "lower the learning rate."
     )
 
 

@@ -118,6 +118,6 @@ def _sentence(samples: Samples, suspects: Suspects, figure: str) -> str:
     more = "" if count <= _NAMED else f" and {count - _NAMED} more"
     return (
         f"{count} of {len(samples.labels):,} training samples look mislabelled, as most of their neighbours are of "
-        f"one other class: {examples}{more};{figure} correct or leave out those that are, or use a loss that "
+        f"one other class: samples {examples}{more};{figure} correct or leave out those that are, or use a loss that "
         "bears wrong labels (SubCenterArcFaceLoss) and no miner that seeks the hardest."
     )
