@@ -12,6 +12,7 @@ from metric_lightning.callbacks.conditions import Observation, collapsed, few_di
 from metric_lightning.callbacks.embedding_health import health_of
 from metric_lightning.callbacks.events import read_scalars
 from metric_lightning.callbacks.loss_distances import distance_scale, loss_distances, sees_origin
+from metric_lightning.callbacks.observing import Progress
 from metric_lightning.callbacks.recipes import recipe_of
 from metric_lightning.callbacks.remedies import Recipe, against_collapse
 from metric_lightning.callbacks.run_folder import tensorboard_writer
@@ -124,6 +125,7 @@ def seen_by(loss, embeddings, labels) -> Observation:
         scale=distance_scale(loss),
         loss=0.5,
         active=1.0,
+        batches=200,
         sees_origin=sees_origin(loss, embeddings.shape[1]),
         own_distance=float(distances.diagonal().mean()),
     )
@@ -265,9 +267,10 @@ def test_samples_with_several_labels_are_diagnosed_too(tmp_path):
 
 def test_no_active_triplets_left_is_no_fault_where_classes_are_told_apart(tmp_path):
     callback = CollapseDiagnosis()
-    trainer(tmp_path, [callback], max_epochs=4).fit(module(Corners(4), TripletMarginLoss(0.1)), datamodule=Quarters())
+    run = trainer(tmp_path, [callback], max_epochs=36)  # of three batches
+    run.fit(module(Corners(4), TripletMarginLoss(0.1), metrics=[]), datamodule=Quarters())
     assert callback.named == {} and set(callback.noted) == {"finished"}
-    assert callback.noted["finished"].startswith("No active pairs or triplets are left: of the last 3 batches none had")
+    assert "left: of the last 102 batches none had a loss above 0" in callback.noted["finished"]
 
 
 def test_no_active_triplets_left_is_named_where_classes_are_not(tmp_path):
@@ -277,9 +280,23 @@ def test_no_active_triplets_left_is_named_where_classes_are_not(tmp_path):
         def forward(self, distances, pairs):
             return super().forward(distances, pairs._replace(negative=torch.zeros_like(pairs.negative)))
 
-    named = diagnosed(tmp_path, module(Blind(4), TripletMarginLoss(0.1, miner=NeverAny())))
+    model = module(Blind(4), TripletMarginLoss(0.1, miner=NeverAny()), metrics=[])
+    assert diagnosed(tmp_path / "few", model, max_epochs=4) == {}  # 12 batches are too few to tell
+    named = diagnosed(tmp_path, model, max_epochs=36)
     assert set(named) == {"nothing_active"}
     assert "use a harder miner, a larger margin or larger batches" in named["nothing_active"]
+
+
+def test_batches_are_counted_back_until_they_are_enough():
+    progress = Progress()
+    for active in (50, 30, 1, 0):
+        for batch in range(60):
+            progress.count(torch.tensor(float(batch < active)))
+        progress.next()
+    assert progress.active_of() == (1, 120)
+    for _ in range(100):
+        progress.count(torch.zeros(()))
+    assert progress.active_of() == (0, 100)
 
 
 def test_a_batch_without_active_triplets_among_others_is_none(tmp_path):
@@ -296,8 +313,8 @@ def test_a_batch_without_active_triplets_among_others_is_none(tmp_path):
             )
 
     callback = CollapseDiagnosis()
-    run = trainer(tmp_path, [callback], max_epochs=5, log_every_n_steps=3)
-    run.fit(module(Blind(4), NowAndThen(1.0), lr=0.0), datamodule=Quarters())
+    run = trainer(tmp_path, [callback], max_epochs=36, log_every_n_steps=3)
+    run.fit(module(Blind(4), NowAndThen(1.0), lr=0.0, metrics=[]), datamodule=Quarters())
     assert float(run.callback_metrics["train/loss"]) == 0 and callback.named == callback.noted == {}
 
 

@@ -139,7 +139,7 @@ class CollapseDiagnosis(Callback):
     def _diagnose(self, trainer: Trainer, module: MetricModule, embeddings: Tensor, labels: Tensor, part: str) -> None:
         seen = observe(trainer, module, embeddings.float(), labels, self._progress, self._norms)
         self._norms.append(seen.norms[-1])
-        self._progress = Progress()
+        self._progress.next()
         if seen.health is not None:
             measures = {f"{part}_embedding/{name}": value for name, value in seen.health._asdict().items()}
             for logger in trainer.loggers:

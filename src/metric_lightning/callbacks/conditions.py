@@ -30,8 +30,8 @@ class Observation(NamedTuple):
         classes: among the samples.
         scale: the distance that the loss compares with, its margin; None where it has none.
         loss: the last logged; nan: unknown.
-        active: share of the batches since the last observation whose loss wasn't 0; nan: unknown.
-        batches: how many they were.
+        active: share of the last batches whose loss wasn't 0; nan: unknown.
+        batches: how many they were: those since the last observation, and before it until there are enough.
         gradient: largest norm of the gradient of all parameters since the last observation; nan: unknown.
         norms: root mean square length of the embeddings at each observation so far, this one the last.
         sees_origin: whether the loss tells embeddings from the same ones moved all together, as one of angles does.
@@ -59,7 +59,9 @@ _LEAST_DISTANCE = 0.05
 _LEAST_SPREAD = 0.05
 _MOST_OVERLAP = 0.15
 _LITTLE_OVERLAP = 0.02
+# Small batches of a run that still learns often cost nothing: a few of them tell little.
 _FEW_ACTIVE = 0.01
+ENOUGH_BATCHES = 100
 _FEW_DIMENSIONS = 1.5
 # Of healthy runs the softmax ones' embeddings grew most: 8 times in 20 epochs. Hubness stayed below 0.4.
 _MOST_GROWTH = 30.0
@@ -129,7 +131,8 @@ def _told_apart(seen: Observation) -> bool:
 
 
 def _idle(seen: Observation) -> bool:
-    return seen.health is not None and seen.active < _FEW_ACTIVE and collapsed(seen) is None
+    enough = seen.batches >= ENOUGH_BATCHES
+    return enough and seen.health is not None and seen.active < _FEW_ACTIVE and collapsed(seen) is None
 
 
 def _idle_batches(seen: Observation) -> str:
