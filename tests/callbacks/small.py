@@ -56,11 +56,14 @@ class Linear(EmbeddingNetwork):
         return nn.Sequential(nn.Flatten(), layer)
 
 
-def module(network: nn.Module | None = None, loss: MetricLoss | None = None, lr: float = 1e-2) -> EmbeddingModule:
+def module(
+    network: nn.Module | None = None, loss: MetricLoss | None = None, lr: float = 1e-2, metrics: list[Any] | None = None
+) -> EmbeddingModule:
     return EmbeddingModule(
         network or Linear(),
         loss or TripletMarginLoss(margin=1.0),
         optimizer=lambda parameters: torch.optim.SGD(parameters, lr=lr),
+        metrics=metrics,
     )
 
 

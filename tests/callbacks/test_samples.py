@@ -17,6 +17,15 @@ def test_at_most_so_many(most, expected):
     assert len(stratified_choice(torch.arange(7) % 3, most)) == expected
 
 
+def test_of_too_many_classes_those_chosen_have_several_samples():
+    labels = torch.cat([torch.arange(100).repeat(3), torch.arange(100, 200)])
+    chosen = stratified_choice(labels, 20, seed=1, at_least=3)
+    counts = labels[chosen].bincount(minlength=200)
+    assert counts.sum() == 18 and counts.unique().tolist() == [0, 3] and counts[100:].sum() == 0
+    assert torch.equal(stratified_choice(labels, 300), stratified_choice(labels, 300, at_least=1))
+    assert stratified_choice(torch.arange(9) % 3, 6, at_least=3).unique().tolist() != []
+
+
 def test_the_choice_is_a_function_of_labels_and_seed_and_leaves_the_global_generator_alone():
     labels = torch.randint(0, 5, (200,))
     state = torch.get_rng_state()

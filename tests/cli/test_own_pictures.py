@@ -250,6 +250,13 @@ def test_names_that_would_steer_a_terminal_are_spelled_out(photos, capsys):
     assert r"two/a\x1b[2J.png is an empty file" in line and "\x1b" not in line
 
 
+def test_a_class_with_one_picture_is_not_said_to_be_in_all_parts(photos):
+    assert "every class is in all parts" in " ".join(first_config(photos).reasons)
+    (photos / "lonely").mkdir()
+    Image.new("RGB", (32, 32), "red").save(photos / "lonely/only.png")
+    assert "every class of 7 pictures or more is in all parts" in " ".join(first_config(photos).reasons)
+
+
 def test_few_pictures_still_make_a_run_that_can_be_measured(photos, tmp_path):
     write_digits(tmp_path / "-few", each=2, classes=2)
     chosen = first_config(tmp_path / "-few")

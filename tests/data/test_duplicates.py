@@ -33,7 +33,7 @@ def test_equal_and_nearly_equal_pictures_are_told_apart():
     others = [photograph(seed) for seed in range(100, 120)]
     first = looks_of([batch(pictures[:12]), batch(pictures[12:])])
     second = looks_of([batch([others[0], pictures[7], encoded_again(pictures[15]), *others[1:]])])
-    assert exact(first, second) == [(7, 1)]
+    assert exact(first.digests, second.digests) == [(7, 1)]
     assert near(first, second) == [(15, 2)]
     assert near(first, Looks([], torch.empty(0, 256))) == []
 

@@ -8,11 +8,12 @@ from lightning.pytorch import Callback, Trainer, seed_everything
 from torch import nn
 
 from metric_lightning.data import BalancedBatches, Digits, PairBatches, PlainBatches, TripletBatches
-from metric_lightning.losses import ContrastiveLoss, SoftmaxLoss, TripletMarginLoss
+from metric_lightning.losses import ContrastiveLoss, CrossBatchMemory, SoftmaxLoss, TripletMarginLoss, WeightedSum
 from metric_lightning.metrics import RetrievalMetrics
 from metric_lightning.miners import RandomHardNegative
 from metric_lightning.modules import ClassificationModule, EmbeddingModule, SiameseModule, TripletModule
 from metric_lightning.networks import EmbeddingNet, EmbeddingNetwork
+from metric_lightning.relevance import MultiLabel
 
 
 class SmallNet(EmbeddingNetwork):
@@ -216,6 +217,30 @@ def test_statistics_tell_a_separated_batch_from_a_mixed_one():
     mixed = batch_statistics(loss, torch.tensor([[0.0], [1.0], [0.1], [1.1]]), labels)
     assert mixed["active_pairs"] > 0.5
     assert batch_statistics(loss, torch.zeros(0, 2), torch.zeros(0, dtype=torch.long)) == {}
+
+
+def test_statistics_look_through_losses_that_hold_others():
+    from metric_lightning.modules.statistics import batch_statistics
+
+    labels, points = torch.tensor([0, 0, 1, 1]), torch.tensor([[0.0], [1.0], [2.0], [5.0]])
+    triplets, pairs = TripletMarginLoss(margin=0.1), ContrastiveLoss(margin=1.5)
+
+    def active(loss):
+        return batch_statistics(loss, points, labels).get("active_pairs")
+
+    assert active(CrossBatchMemory(triplets, size=4)) == active(triplets)
+    # Triplets (1, 0, 2), (2, 3, 0) and (2, 3, 1) cost something; of pairs those of a class, and (1, 2) both ways.
+    assert active(triplets) == pytest.approx(5 / 12) and active(pairs) == pytest.approx(6 / 12)
+    assert active(WeightedSum([triplets, pairs])) == pytest.approx(7 / 12)
+    assert active(WeightedSum([triplets, SoftmaxLoss(2, 1)])) is None
+
+
+def test_statistics_of_samples_with_several_labels():
+    from metric_lightning.modules.statistics import batch_statistics
+
+    labels = torch.tensor([[1, 1, 0], [0, 1, 0], [0, 0, 1]]).bool()
+    found = batch_statistics(TripletMarginLoss(relevance=MultiLabel()), torch.tensor([[0.0], [1.0], [1.5]]), labels)
+    assert set(found) == {"active_pairs"} and found["active_pairs"] > 0
 
 
 def test_statistics_do_not_move_a_random_miner_on():

@@ -51,6 +51,11 @@ class Samples(NamedTuple):
         """Return the name of a sample's class."""
         return self.class_names[int(self.labels[place])]
 
+    def sample_name(self, place: int) -> str:
+        """Return what a user knows a sample by: its file's path, where it is in one, else its number in the data."""
+        index = int(self.indices[place])
+        return str(index) if self.dataset is None else self.dataset.name_of(index)
+
     def few(self, most: int, seed: int = 0) -> "Samples":
         """Return at most `most` of them, as many of each class as can be."""
         chosen = stratified_choice(self.labels, most, seed)
@@ -100,13 +105,16 @@ def dataset_of(trainer: Trainer, part: Part) -> LabelledDataset | None:
     return dataset
 
 
-def stratified_choice(labels: Tensor, most: int, seed: int = 0) -> Tensor:
+def stratified_choice(labels: Tensor, most: int, seed: int = 0, at_least: int = 1) -> Tensor:
     """Return the positions, ascending, of at most `most` samples: the same number of each class, as far as it has them.
+
+    Where classes are so many that each would have fewer than `at_least`, some classes are left out, the smallest first.
 
     Args:
         labels: (n,) int64.
         most: at least 0.
         seed: of the choice, which is otherwise a function of the labels.
+        at_least: of each class chosen, as far as it has them; at least 1.
 
     Example:
         >>> labels = torch.tensor([0, 0, 0, 0, 0, 1, 1])
@@ -119,6 +127,12 @@ def stratified_choice(labels: Tensor, most: int, seed: int = 0) -> Tensor:
     by_class = shuffled[labels[shuffled].sort(stable=True).indices]
     _, sizes = torch.unique(labels, return_counts=True)
     place = torch.arange(len(labels)) - (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
+    # Classes in random order, those with enough samples first.
+    order = torch.randperm(len(sizes), generator=torch.Generator().manual_seed(seed))
+    order = order[sizes[order].clamp(max=at_least).sort(descending=True, stable=True).indices]
+    kept = torch.zeros(len(sizes), dtype=torch.bool)
+    kept[order[: max(1, most // at_least)]] = True
+    place, by_class = (values[kept.repeat_interleave(sizes)] for values in (place, by_class))
     # Everyone's first comes before anyone's second.
     return by_class[place.sort(stable=True).indices[:most]].sort().values
 

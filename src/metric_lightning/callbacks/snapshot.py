@@ -1,6 +1,7 @@
 """When callbacks look at the embedding: every so many epochs, at the end of training, after a test."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -15,8 +16,8 @@ class SnapshotCallback(Callback, ABC):
     """A callback that looks at the embedding. A subclass fills in `snapshot`.
 
     During `fit` the validation set is looked at, at the end of every k-th epoch and at the end of training; after
-    `test` the test set. Where the run keeps no files (no logger, or one without a folder; `fast_dev_run`) nothing is
-    done, and that is said once.
+    `test` the test set. Where the run keeps no files (no logger, or one without a folder) nothing is done, and that is
+    said once, but by callbacks that have something to tell without files. A `fast_dev_run` is not looked at.
 
     Args:
         every_n_epochs: k; None: only at the end.
@@ -24,6 +25,9 @@ class SnapshotCallback(Callback, ABC):
     Raises:
         ValueError: k is less than 1, or (in a run) the module is no `MetricModule`.
     """
+
+    needs_folder: ClassVar[bool] = True
+    """Whether files are all that it is for."""
 
     def __init__(self, every_n_epochs: int | None = None):
         if every_n_epochs is not None and every_n_epochs < 1:
@@ -62,7 +66,7 @@ class SnapshotCallback(Callback, ABC):
         if is_rehearsal(trainer):
             return
         # Decided by the loggers, which are the same on all ranks, so that all go the same way.
-        if run_folder(trainer) is None:
+        if self.needs_folder and run_folder(trainer) is None:
             self.say_once(trainer, "writes nothing: the run has no logger with a folder.")
             return
         self.snapshot(trainer, require_metric_module(self, module), stage, epoch)

@@ -12,14 +12,6 @@ from torch import Tensor
 from metric_lightning.callbacks.images import as_images
 from metric_lightning.command_line.arguments import require_text
 from metric_lightning.command_line.config_files import read_config
-from metric_lightning.command_line.data_problems import (
-    counts_of,
-    parts_of,
-    problems_of_batches,
-    problems_of_inputs,
-    problems_of_labels,
-    sizes_of,
-)
 from metric_lightning.command_line.first_config import first_config
 from metric_lightning.command_line.first_run import folder_alone
 from metric_lightning.command_line.parser import OneSentenceParser, Scan
@@ -27,6 +19,14 @@ from metric_lightning.command_line.results import write_json
 from metric_lightning.command_line.run_folder import LOGS, experiment_of, require_below_logs
 from metric_lightning.data import Batch, LabelledDataset, MetricDataModule, Preprocessing
 from metric_lightning.data.own_images import OwnImages
+from metric_lightning.data.problems import (
+    counts_of,
+    parts_of,
+    problems_of_batches,
+    problems_of_inputs,
+    problems_of_labels,
+    sizes_of,
+)
 from metric_lightning.errors import UserError
 from metric_lightning.files import require_writable, write_atomically
 from metric_lightning.plots import Picture, gallery_figure
@@ -57,6 +57,7 @@ def main(arguments: list[str]) -> None:
     folder = Path(given.output) if given.output else LOGS / (given.experiment or name) / "data"
     if isinstance(data, OwnImages):
         data.on_error = "skip"  # all problems are to be told, not the first
+    data.setup()
     undrawn = problems_of_batches(data)
     problems = problems_of_labels(data) + undrawn
     require_writable(folder / "report.json")

@@ -1,5 +1,6 @@
 """Settings for a folder of pictures that nobody has written a config for, and why they are so."""
 
+import math
 import os
 import shlex
 from collections import Counter
@@ -194,8 +195,11 @@ def _split(listing: Listing, reasons: list[str]) -> tuple[Config | None, int]:
         return _part("data.ClassSplit", train_classes=train, validation_classes=validation), train
     # MAP@R needs two validation pictures of a class, and training the rest.
     share = 0.2 if typical <= 2 else round(min(0.4, max(0.15, 2 / typical)), 2)
+    enough = math.ceil(1 / min(share, 0.2))  # pictures that make one of each part
+    sizes = torch.tensor(listing.labels).bincount()
+    which = "every class" if int(sizes[sizes > 0].min()) >= enough else f"every class of {enough} pictures or more"
     reasons.append(
-        f"split by sample, {share:.0%} validate and 20% test: every class is in all parts. If new classes are to "
+        f"split by sample, {share:.0%} validate and 20% test: {which} is in all parts. If new classes are to "
         "be told apart later, use data.ClassSplit; if pictures were taken in series, keep each series in one part."
     )
     return _part("data.SampleSplit", validation_size=share, test_size=0.2), count

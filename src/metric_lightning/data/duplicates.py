@@ -4,13 +4,14 @@ n, m samples of two parts; T a thumbnail's 256 values.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from metric_lightning.data.batch import Batch
+from metric_lightning.data.dataset import LabelledDataset
 
 SIDE = 16  # pixels of a thumbnail
 ALIKE = 0.99  # correlation of thumbnails; pictures of one class rarely reach it, re-encoded or scaled ones do
@@ -29,6 +30,24 @@ class Looks(NamedTuple):
     thumbnails: Tensor
 
 
+def digests_of(dataset: LabelledDataset) -> list[bytes | None]:
+    """Return a digest of every input, as the network gets it, or of its file where a data set has that without loading.
+
+    None: its file is gone, or it is no tensor.
+    """
+    if len(dataset) and dataset.digest_of(0) is not None:
+        return [dataset.digest_of(index) for index in range(len(dataset))]
+    found: list[bytes | None] = []
+    for places in torch.arange(len(dataset)).split(_ROWS // 4):
+        inputs = dataset.__getitems__(places.tolist()).inputs
+        found += _digests(inputs) if isinstance(inputs, Tensor) else [None] * len(places)
+    return found
+
+
+def _digests(inputs: Tensor) -> list[bytes]:
+    return [hashlib.blake2b(value.numpy().tobytes(), digest_size=16).digest() for value in inputs.cpu().contiguous()]
+
+
 def looks_of(batches: Iterable[Batch]) -> Looks:
     """Return what tells duplicates among inputs (n, channels, height, width).
 
@@ -39,9 +58,10 @@ def looks_of(batches: Iterable[Batch]) -> Looks:
     """
     digests, thumbnails = [], [torch.empty(0, SIDE * SIDE)]
     for batch in batches:
-        inputs = batch.inputs.cpu().contiguous()
-        digests += [hashlib.blake2b(value.numpy().tobytes(), digest_size=16).digest() for value in inputs]
-        grey = torch.nn.functional.adaptive_avg_pool2d(inputs.float().mean(1, keepdim=True), SIDE).flatten(1)
+        digests += _digests(batch.inputs)
+        grey = torch.nn.functional.adaptive_avg_pool2d(batch.inputs.cpu().float().mean(1, keepdim=True), SIDE).flatten(
+            1
+        )
         grey = grey - grey.mean(1, keepdim=True)
         length = grey.norm(dim=1, keepdim=True)
         plain = length < 1e-3 * SIDE
@@ -49,17 +69,18 @@ def looks_of(batches: Iterable[Batch]) -> Looks:
     return Looks(digests, torch.cat(thumbnails))
 
 
-def exact(first: Looks, second: Looks) -> list[tuple[int, int]]:
-    """Return pairs (place in first, place in second) of equal inputs, one for each of second that has any.
+def exact(first: Sequence[bytes | None], second: Sequence[bytes | None]) -> list[tuple[int, int]]:
+    """Return pairs (place in first, place in second) of equal digests, one for each of second that has any.
 
     Example:
-        >>> exact(Looks([b"a", b"b"], torch.zeros(2, 256)), Looks([b"b"], torch.zeros(1, 256)))
+        >>> exact([b"a", b"b", None], [b"b", None])
         [(1, 0)]
     """
     place_of: dict[bytes, int] = {}
-    for place, digest in enumerate(first.digests):
-        place_of.setdefault(digest, place)
-    return [(place_of[digest], place) for place, digest in enumerate(second.digests) if digest in place_of]
+    for place, digest in enumerate(first):
+        if digest is not None:
+            place_of.setdefault(digest, place)
+    return [(place_of[digest], place) for place, digest in enumerate(second) if digest in place_of]
 
 
 def near(first: Looks, second: Looks, alike: float = ALIKE) -> list[tuple[int, int]]:

@@ -88,7 +88,10 @@ def check_finite(embeddings: Tensor, name: str) -> Tensor:
     """Return `embeddings`, or raise ValueError where one is infinite or nan."""
     if not math.isfinite(largest(embeddings)):
         bad = int((~torch.isfinite(embeddings)).any(1).sum())
-        raise ValueError(f"{bad} of {len(embeddings)} rows of {name} aren't finite; look for a diverged training")
+        raise ValueError(
+            f"{bad} of {len(embeddings)} rows of {name} aren't finite: training has diverged, or data hold such "
+            "values; lower the learning rate, or clip gradients (trainer.gradient_clip_val)"
+        )
     return embeddings
 
 

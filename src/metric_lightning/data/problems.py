@@ -1,11 +1,14 @@
 """What is wrong with a data module's data, in sentences that say what to do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 import torch
 
-from metric_lightning.data import Batch, LabelledDataset, MetricDataModule
-from metric_lightning.data.duplicates import Looks, contrary, exact, looks_of, near
+from metric_lightning.data.batch import Batch
+from metric_lightning.data.data_module import MetricDataModule
+from metric_lightning.data.dataset import LabelledDataset
+from metric_lightning.data.duplicates import contrary, exact, looks_of, near
 from metric_lightning.data.listing import some
 from metric_lightning.data.own_images import OwnImages
 from metric_lightning.errors import UserError
@@ -14,18 +17,14 @@ from metric_lightning.printable import printable
 _FEW = 4  # samples of a class that training can just do with
 _UNEQUAL = 50  # how many times larger the largest class is than the typical one
 
+_ATTRIBUTES = {"train": "train_eval_set", "val": "val_set", "test": "test_set", "gallery": "test_gallery_set"}
+
 Parts = dict[str, LabelledDataset]
 
 
-def parts_of(data: MetricDataModule) -> Parts:
-    """Return the parts that have samples, by name."""
-    data.setup()
-    parts = {
-        "train": data.train_eval_set,
-        "val": data.val_set,
-        "test": data.test_set,
-        "gallery": data.test_gallery_set,
-    }
+def parts_of(data: object) -> Parts:
+    """Return the parts of a data module that is set up, by name: those that have samples."""
+    parts = {name: getattr(data, attribute, None) for name, attribute in _ATTRIBUTES.items()}
     return {name: part for name, part in parts.items() if part is not None and len(part)}
 
 
@@ -41,16 +40,13 @@ def problems_of_labels(data: MetricDataModule) -> list[str]:
                 f"pictures that can't be used: {len(data.faults)} ({named}); fit stops at them unless on_error is skip."
             )
     counts = parts["train"].labels.bincount(minlength=len(data.class_names))[: data.num_classes]
-    single = [data.class_names[label] for label in (counts == 1).nonzero().flatten().tolist()]
     small = [data.class_names[label] for label in ((counts > 1) & (counts < _FEW)).nonzero().flatten().tolist()]
     none = [data.class_names[label] for label in (counts == 0).nonzero().flatten().tolist()]
     if none:
         found.append(f"training classes without a usable sample: {len(none)} ({some(none)}); mend or remove them.")
-    if single:
-        found.append(
-            f"training classes with one sample, and so no positive pair: {len(single)} ({some(single)}); add samples, "
-            "or leave such classes out."
-        )
+    single = single_sample_classes(parts["train"])
+    if single is not None:
+        found.append(single)
     if small:
         found.append(f"training classes with fewer than {_FEW} samples: {len(small)} ({some(small)}); add some.")
     typical = float(counts[counts > 0].float().median())
@@ -75,6 +71,20 @@ def problems_of_labels(data: MetricDataModule) -> list[str]:
                 f"no class has two samples in the {name} part: retrieval (MAP@R) can't be measured; enlarge it."
             )
     return found
+
+
+def single_sample_classes(train: LabelledDataset) -> str | None:
+    """Return what to say of training classes with one sample, None where there are none."""
+    if train.input_shape and isinstance(train.input_shape[0], tuple):
+        return None  # of two views a sample is a positive pair by itself
+    classes, counts = torch.unique(train.labels, return_counts=True)
+    single = [train.class_names[label] for label in classes[counts == 1].tolist()]
+    if not single:
+        return None
+    return (
+        f"training classes with one sample, and so no positive pair: {len(single)} ({some(single)}); add samples, "
+        "leave such classes out, or augment and let the batches repeat them."
+    )
 
 
 def _classes_without_match(data: MetricDataModule, parts: Parts) -> list[str]:
@@ -112,33 +122,43 @@ def problems_of_inputs(data: MetricDataModule) -> list[str]:
             found.append(
                 f"inputs of {name} that are there under two labels: {len(twice)} ({shown}); remove the wrong ones."
             )
-    names = list(parts)
-    for first, one in enumerate(names):
-        for other in names[first + 1 :]:
-            found += _between(one, other, parts, looks)
+    for one, other in pairs_of(parts):
+        shared = equal_inputs(one, other, parts, looks[one].digests, looks[other].digests)
+        found += [] if shared is None else [shared]
+        alike = near(looks[one], looks[other])
+        if alike:
+            found.append(
+                f"nearly equal inputs in {one} and {other}: {_shown(one, other, parts, alike)}; look at them; pictures "
+                "of one moment belong into one part (group_column of ImageTable)."
+            )
     return found
+
+
+def pairs_of(parts: Parts) -> list[tuple[str, str]]:
+    """Return the names of two parts each, all that there are."""
+    return list(combinations(parts, 2))
+
+
+def equal_inputs(
+    one: str, other: str, parts: Parts, first: Sequence[bytes | None], second: Sequence[bytes | None]
+) -> str | None:
+    """Return what to say of inputs that are in two parts, given all digests of both; None where there are none."""
+    pairs = exact(first, second)
+    if not pairs:
+        return None
+    shown = _shown(one, other, parts, pairs)
+    return f"equal inputs in {one} and {other}: {shown}; figures measure memory then: keep each in one part."
+
+
+def _shown(one: str, other: str, parts: Parts, pairs: list[tuple[int, int]]) -> str:
+    names = [f"{parts[one].name_of(a)} ~ {parts[other].name_of(b)}" for a, b in pairs]
+    return f"{len(pairs)} ({some(names)})"
 
 
 def _batches(data: MetricDataModule, part: LabelledDataset) -> Iterator[Batch]:
     loader = data.loader_of(part)
     if not isinstance(loader, list):  # what it is for a part without samples
         yield from loader
-
-
-def _between(one: str, other: str, parts: Parts, looks: dict[str, Looks]) -> list[str]:
-    found = []
-    for kind, pairs, remedy in (
-        ("equal inputs", exact(looks[one], looks[other]), "figures measure memory then: keep each in one part."),
-        (
-            "nearly equal inputs",
-            near(looks[one], looks[other]),
-            "look at them; pictures of one moment belong into one part (group_column of ImageTable).",
-        ),
-    ):
-        if pairs:
-            shown = some([f"{parts[one].name_of(a)} ~ {parts[other].name_of(b)}" for a, b in pairs])
-            found.append(f"{kind} in {one} and {other}: {len(pairs)} ({shown}); {remedy}")
-    return found
 
 
 def _named(part: LabelledDataset, index: int) -> str:
