@@ -175,7 +175,10 @@ def reduce_terms(terms: Mapping[str, Ratio]) -> Tensor:
     return reduce(torch.add, values)
 
 
-def not_hiding(parts: dict[str, Ratio], *rows: Tensor) -> dict[str, Ratio]:
-    """Return the parts with NaN for counts where a row of `rows` (..., D) isn't finite: comparisons would lose it."""
-    lost = sum(points.detach().sum() * 0 for points in dict.fromkeys(rows))
+def not_hiding(parts: dict[str, Ratio], x: Tensor, y: Tensor) -> dict[str, Ratio]:
+    """Return the parts with NaN for counts where x or y (..., D) isn't finite: comparisons would lose it."""
+    lost = y.detach().sum()
+    if x is not y:
+        lost += x.detach().sum()
+    lost *= 0
     return {name: Ratio(part.total, part.count + lost) for name, part in parts.items()}
