@@ -1,6 +1,7 @@
 """What is computed in single precision whatever autocast says: distances, whose differences half precision loses."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
 from typing import Any
 
@@ -10,6 +11,11 @@ from torch import Tensor
 Compare = Callable[..., Tensor]
 
 
+def autocast_off(device: torch.device) -> AbstractContextManager[Any]:
+    """Return a context without autocast; one that costs nothing where there is none to turn off."""
+    return torch.autocast(device.type, enabled=False) if torch.is_autocast_enabled(device.type) else nullcontext()
+
+
 def without_autocast(compare: Compare) -> Compare:
     """Return a function of x, y and more that under autocast gets both in float32 or better and computes in it."""
 
@@ -17,7 +23,7 @@ def without_autocast(compare: Compare) -> Compare:
     def in_full_precision(x: Tensor, y: Tensor, *others: Any, **named: Any) -> Tensor:
         if not torch.is_autocast_enabled(x.device.type):
             return compare(x, y, *others, **named)
-        with torch.autocast(x.device.type, enabled=False):
+        with autocast_off(x.device):
             return compare(*both_full_precision(x, y), *others, **named)
 
     return in_full_precision

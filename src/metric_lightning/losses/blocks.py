@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from metric_lightning.functional.first_order import first_order_only
-from metric_lightning.functional.precision import both_full_precision
+from metric_lightning.functional.precision import autocast_off, both_full_precision
 from metric_lightning.miners.base import Miner
 from metric_lightning.types import Ratio
 
@@ -34,7 +34,7 @@ def sum_over_blocks(
         parameters: what else `block` depends on, to be differentiated.
         block_size: rows at a time; None: chosen for the cache.
     """
-    with torch.autocast(x.device.type, enabled=False):
+    with autocast_off(x.device):
         x, y = both_full_precision(x, y)
         rows = automatic_block_size(len(y), x.device.type) if block_size is None else block_size
         if rows >= len(x):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from metric_lightning.functional.labels import class_numbers
-from metric_lightning.functional.precision import both_full_precision, full_precision
+from metric_lightning.functional.precision import autocast_off, both_full_precision, full_precision
 from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.base import MetricLoss, check_batch
 from metric_lightning.losses.blocks import sum_over_blocks
@@ -86,7 +86,7 @@ class ClassWeightLoss(MetricLoss):
             sizes = f"embeddings have {embeddings.shape[1]} dimensions, the weights {self.embedding_dim}"
             raise ValueError(f"{type(self).__name__}: {sizes}")
         labels = class_numbers(self, labels, int(self.num_classes or 0))
-        with torch.autocast(embeddings.device.type, enabled=False):
+        with autocast_off(embeddings.device):
             prepared = self.prepare()
 
         def block(x: Tensor, _: Tensor, start: int) -> dict[str, Ratio]:

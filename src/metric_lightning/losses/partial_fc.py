@@ -9,7 +9,7 @@ from torch import Tensor
 
 from metric_lightning.functional.hashing import anchor_keys
 from metric_lightning.functional.labels import class_numbers
-from metric_lightning.functional.precision import both_full_precision, full_precision
+from metric_lightning.functional.precision import autocast_off, both_full_precision, full_precision
 from metric_lightning.functional.unit_rows import unit_rows
 from metric_lightning.losses.arcface import add_angle, check_angle
 from metric_lightning.losses.base import check_positive
@@ -98,7 +98,7 @@ class PartialFCLoss(ShardedClassLoss):
     def shard_sums(self, embeddings: Tensor, labels: Tensor) -> ShardSums:
         """Return the share's sums, see `ShardedClassLoss`."""
         labels = class_numbers(self, labels, int(self.num_classes or 0))
-        with torch.autocast(embeddings.device.type, enabled=False):
+        with autocast_off(embeddings.device):
             x, weight = both_full_precision(embeddings, self.weight)
             return self._sums(x, labels, weight)
 

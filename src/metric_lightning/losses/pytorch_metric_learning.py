@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from metric_lightning.functional.pairs import pairs_from_labels
-from metric_lightning.functional.precision import full_precision
+from metric_lightning.functional.precision import autocast_off, full_precision
 from metric_lightning.losses.base import MetricLoss, check_batch
 from metric_lightning.losses.named_objects import asked_arguments, construct, find_class
 from metric_lightning.types import Pairs, Ratio, References
@@ -93,7 +93,7 @@ class PytorchMetricLearningLoss(MetricLoss):
                 f"{self._type.__name__} has no weights yet: call build(num_classes, embedding_dim) first"
             )
         check_batch(embeddings, labels, References(embeddings, labels) if references is None else references)
-        with torch.autocast(embeddings.device.type, enabled=False):
+        with autocast_off(embeddings.device):
             x = full_precision(embeddings)
             nothing = x.sum() * 0
             if not len(x):

@@ -6,7 +6,7 @@ N anchors x and M references y, D dimensions.
 import torch
 from torch import Tensor
 
-from metric_lightning.functional.precision import full_precision
+from metric_lightning.functional.precision import autocast_off, full_precision
 from metric_lightning.losses.base import MetricLoss, check_batch, check_positive
 from metric_lightning.types import Pairs, Ratio, References
 
@@ -87,7 +87,7 @@ class VICRegLoss(MetricLoss):
         """Return the parts of the loss, see `MetricLoss.terms`."""
         check_batch(embeddings, labels, references, pairs)
         given = References(embeddings, labels, None) if references is None else references
-        with torch.autocast(embeddings.device.type, enabled=False):
+        with autocast_off(embeddings.device):
             x = full_precision(embeddings)
             y = x if references is None else full_precision(references.embeddings)
             if pairs is None:

@@ -6,10 +6,9 @@ N anchors (rows), M references (columns), D dimensions.
 from abc import abstractmethod
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from metric_lightning.functional.precision import both_full_precision
+from metric_lightning.functional.precision import autocast_off, both_full_precision
 from metric_lightning.losses.base import FindPairs, PairwiseLoss
 from metric_lightning.losses.recomputed_blocks import RecomputedBlocks
 from metric_lightning.types import Pairs, Ratio
@@ -47,7 +46,7 @@ class WholeBatchLoss(PairwiseLoss):
         self, x: Tensor, y: Tensor, labels: Tensor, find: FindPairs, block_size: int | None
     ) -> dict[str, Ratio]:
         """Return the parts of the loss, see `PairwiseLoss.sum_over_rows`."""
-        with torch.autocast(x.device.type, enabled=False):
+        with autocast_off(x.device):
             x, y = both_full_precision(x, y)
 
             def look(rows: Tensor, start: int) -> tuple[Any, ...]:

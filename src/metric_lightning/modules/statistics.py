@@ -6,7 +6,7 @@ from torch import Tensor
 
 from metric_lightning.functional.distances import euclidean_distances
 from metric_lightning.functional.pairs import pairs_from_labels
-from metric_lightning.functional.precision import full_precision
+from metric_lightning.functional.precision import autocast_off, full_precision
 from metric_lightning.losses.base import MetricLoss, PairwiseLoss, reduce_terms
 from metric_lightning.modules.gather import gather_rows, row_counts, world_size
 from metric_lightning.modules.model_parallel import is_spread
@@ -77,7 +77,7 @@ def _active_and_counted(loss: PairwiseLoss, embeddings: Tensor, labels: Tensor) 
     training = loss.training
     loss.eval()  # so that a random miner does not move on
     try:
-        with torch.enable_grad(), torch.autocast(embeddings.device.type, enabled=False):
+        with torch.enable_grad(), autocast_off(embeddings.device):
             own = torch.arange(len(labels), device=labels.device)
             pairs = loss.relevance(labels, labels, own)
             distances = loss.distance(embeddings, embeddings).detach().requires_grad_()
