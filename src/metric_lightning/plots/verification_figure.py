@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from metric_lightning.functional.verification import PairCounts, count_pairs, equal_error_rate, roc_auc, roc_curve
-from metric_lightning.plots.canvas import new_figure, plain
+from metric_lightning.plots.canvas import entitle, new_figure
 from metric_lightning.plots.palette import BLUE, VERMILION
 
 _BINS = 60
@@ -41,7 +41,7 @@ def verification_figure(
     if not same.any() or same.all():
         raise ValueError(f"distances have {int(same.sum())} same pairs of {len(same)}; both kinds are needed")
     figure = new_figure(10.5, 5.4)
-    figure.suptitle(plain(title), fontsize=13)
+    entitle(figure, title)
     left, right = figure.subplots(1, 2)
     _draw_histograms(left, distances, same, unit)
     _draw_roc(right, pairs)
