@@ -69,6 +69,18 @@ def test_a_film_that_is_not_made_is_missed_aloud(tmp_path, caplog, options, said
     assert caplog.text.count(f"EmbeddingFilm writes nothing: {said}" if not options else said) == 1
 
 
+def test_curves_of_a_hinge_show_its_margin(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "metric_lightning.callbacks.learning_curve_figure.write_figure",
+        lambda trainer, name, figure: drawn.append(figure),
+    )
+    trainer(tmp_path, [LearningCurveFigure()]).fit(module(), datamodule=Quarters())
+    axis = drawn[0].axes[0]
+    assert any(list(line.get_ydata()) == [1.0, 1.0] and line.get_linestyle() == "--" for line in axis.lines)
+    assert "all in one point: 1" in [text.get_text() for text in axis.get_legend().get_texts()]
+
+
 def test_curves_go_on_over_a_resume(tmp_path):
     first = trainer(tmp_path, [LearningCurveFigure()], max_epochs=2)
     first.fit(module(), datamodule=Quarters())

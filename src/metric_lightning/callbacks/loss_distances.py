@@ -1,11 +1,13 @@
 """Distances as the loss sees them."""
 
+import math
 import re
 
 import torch
 from torch import Tensor
 
 from metric_lightning.functional.distances import euclidean_distances
+from metric_lightning.functional.pairs import pairs_from_labels
 from metric_lightning.losses.base import MetricLoss, PairwiseLoss
 
 _PROPER = ("Euclidean", "L1", "Lp")
@@ -28,6 +30,24 @@ def distance_name(loss: MetricLoss) -> str:
 def distance_scale(loss: MetricLoss) -> float | None:
     """Return the distance that a loss compares with: its margin, or 1; None for a loss that sees no distances."""
     return margin_of(loss) or 1.0 if isinstance(loss, PairwiseLoss) else None
+
+
+def collapsed_cost(loss: MetricLoss) -> float | None:
+    """Return what the loss costs where all embeddings are one point: a hinge on triplets its margin, a soft one log 2.
+
+    None where that depends on the batch, is nothing, or the loss sees no distances.
+    """
+    if not isinstance(loss, PairwiseLoss) or type(loss).block_terms is not PairwiseLoss.block_terms:
+        return None
+    device = next((parameter.device for parameter in loss.parameters()), None)
+    costs = []
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):  # miners may draw, which shall change no run
+        for classes, each in ((2, 2), (3, 4)):
+            labels = torch.arange(classes, device=device).repeat_interleave(each)
+            pairs = pairs_from_labels(labels, labels, torch.arange(len(labels), device=device))
+            terms = loss.anchor_terms(torch.zeros(len(labels), len(labels), device=device), pairs)
+            costs.append(sum(float(term.total.sum() / term.count.sum()) for term in terms.values()))
+    return costs[0] if costs[0] > 0 and math.isclose(*costs, rel_tol=1e-4) else None
 
 
 def margin_of(loss: MetricLoss) -> float | None:

@@ -1,26 +1,45 @@
 """Scalars of a run over its steps."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from metric_lightning.plots.canvas import new_figure, plain
+from metric_lightning.plots.canvas import entitle, new_figure, plain
 from metric_lightning.plots.palette import COLOURS
 
 Curve = tuple[Sequence[float], Sequence[float]]
 """Steps and values, equally many."""
 
+
+class Level(NamedTuple):
+    """A value that curves are compared with, drawn as a dashed line.
+
+    Attributes:
+        name: what it is.
+        value: of the panel's vertical axis.
+    """
+
+    name: str
+    value: float
+
+
 _LEAST_CHANGE = 0.05  # of a curve's value, what an axis spans at least
 _STYLES = ("-", "--", "-.", ":")
 
 
-def learning_curves(panels: Mapping[str, Mapping[str, Curve]], title: str = "Learning curves") -> Figure:
+def learning_curves(
+    panels: Mapping[str, Mapping[str, Curve]],
+    title: str = "Learning curves",
+    levels: Mapping[str, Level] | None = None,
+) -> Figure:
     """Draw panels side by side, each with its curves.
 
     Args:
         panels: title of each panel (its vertical axis) and its curves by name.
         title: of the figure.
+        levels: by a panel's title a value to compare its curves with.
 
     Raises:
         ValueError: no panel.
@@ -28,7 +47,7 @@ def learning_curves(panels: Mapping[str, Mapping[str, Curve]], title: str = "Lea
     if not panels:
         raise ValueError("panels={} is empty; give at least one")
     figure = new_figure(4.6 * len(panels) + 0.4, 4.4)
-    figure.suptitle(plain(title), fontsize=13)
+    entitle(figure, title)
     for axis, (name, curves) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True):
         for place, (curve, (steps, values)) in enumerate(curves.items()):
             marker = "o" if len(steps) <= 30 else None
@@ -41,6 +60,10 @@ def learning_curves(panels: Mapping[str, Mapping[str, Curve]], title: str = "Lea
                 markersize=3,
                 label=plain(curve),
             )
+        if levels is not None and name in levels:
+            level = levels[name]
+            label = plain(f"{level.name}: {level.value:.4g}")
+            axis.axhline(level.value, color="black", linestyle="--", linewidth=1.2, label=label)
         axis.set_xlabel("training step")
         axis.set_ylabel(plain(name))
         axis.grid(True, linewidth=0.3, alpha=0.5)

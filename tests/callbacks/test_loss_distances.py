@@ -1,0 +1,27 @@
+import math
+
+import pytest
+import torch
+
+from metric_lightning import losses, miners
+from metric_lightning.callbacks.loss_distances import collapsed_cost
+
+
+@pytest.mark.parametrize(
+    ("loss", "cost"),
+    [
+        (losses.TripletMarginLoss(margin=0.7), 0.7),
+        (losses.TripletMarginLoss(margin=0.7, miner=miners.RandomHardNegative()), 0.7),
+        (losses.TripletSoftMarginLoss(miner=miners.BatchHard()), math.log(2)),
+        (losses.ContrastiveLoss(margin=2.0, average="sides"), 2.0),
+        (losses.ContrastiveLoss(margin=2.0), None),  # by how many pairs of a batch are negative
+        (losses.AngularLoss(), None),
+        (losses.SoftmaxLoss(), None),
+    ],
+)
+def test_what_a_point_costs(loss, cost):
+    state = torch.get_rng_state()
+    assert collapsed_cost(loss) == (None if cost is None else pytest.approx(cost))
+    assert torch.equal(torch.get_rng_state(), state), "a miner that draws changes no run"
+    if cost is not None:
+        assert float(loss(torch.zeros(6, 2), torch.arange(6) // 2)) == pytest.approx(cost, rel=0.01)
