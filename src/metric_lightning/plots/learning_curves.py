@@ -6,7 +6,7 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from metric_lightning.plots.canvas import entitle, new_figure, plain
+from metric_lightning.plots.canvas import entitle, new_figure, plain, shortened
 from metric_lightning.plots.palette import COLOURS
 
 Curve = tuple[Sequence[float], Sequence[float]]
@@ -26,6 +26,7 @@ class Level(NamedTuple):
 
 
 _LEAST_CHANGE = 0.05  # of a curve's value, what an axis spans at least
+_LETTERS = 50  # of a curve's name, that fit below a panel
 _STYLES = ("-", "--", "-.", ":")
 
 
@@ -58,7 +59,7 @@ def learning_curves(
                 linestyle=_STYLES[place % len(_STYLES)],
                 marker=marker,
                 markersize=3,
-                label=plain(curve),
+                label=plain(shortened(curve, _LETTERS)),
             )
         if levels is not None and name in levels:
             level = levels[name]
