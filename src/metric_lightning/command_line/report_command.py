@@ -33,7 +33,8 @@ def run(settings: Any) -> None:
     """Write the page and say where it is.
 
     Raises:
-        UserError: the file to write is no HTML by its name, there is no run in a folder, its files can't be read, or the page can't be written.
+        UserError: the file to write is no HTML by its name, there is no run in a folder, its files can't be read, or
+            the page can't be written.
     """
     if settings.output and Path(settings.output).suffix.lower() not in _ENDINGS:
         raise UserError(f"--output {settings.output}: a report is an HTML page; give a name that ends in .html")
