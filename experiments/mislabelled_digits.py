@@ -1,7 +1,9 @@
-"""Digits of which one in thirty is labelled as the next: what `MislabelledCandidates` shall find.
+r"""Digits of which one in thirty is labelled as the next: what `MislabelledCandidates` shall find.
 
     python -m metric_lightning.cli fit --config experiments/mnist5k/online_triplet_random_hard.yaml \
         --data experiments.mislabelled_digits.MislabelledDigits --experiment mnist5k/mislabelled --trainer.max_epochs 5
+
+Its figures/mislabelled_train.png is the picture in docs/seeing.md.
 """
 
 from metric_lightning.data import ArrayDataset, MNIST5k

@@ -8,9 +8,11 @@ import pytest
 
 import metric_lightning
 from metric_lightning import losses, miners
+from site_pages.docstrings import Docstrings
 from site_pages.packages import PACKAGES
-from site_pages.parts import concrete, make_loss, make_miner
-from site_pages.write import pages, write_all
+from site_pages.parts import concrete, loss_around, make_loss, make_miner
+from site_pages.toy import train_network
+from site_pages.write import pages, said_of_network, write_all
 
 PUBLIC = [*PACKAGES, "losses", "miners"]
 
@@ -36,10 +38,25 @@ def test_each_loss_and_miner_has_a_page_of_its_own():
     found = pages()
     for package, module in (("losses", losses), ("miners", miners)):
         for name in concrete(module):
-            if name != "NTXentLoss":  # another name of InfoNCELoss
-                assert all(f"\n    {title}:\n" in getattr(module, name).__doc__ for title in ("Helps", "Collapses"))
+            assert all(f"\n    {title}:\n" in getattr(module, name).__doc__ for title in ("Helps", "Collapses"))
             assert found[name] == f"{package}/{name}.md"
             (make_loss if package == "losses" else make_miner)(name)
+
+
+def test_another_name_of_a_loss_has_its_formula_and_when_it_helps():
+    text = "\n".join(Docstrings({}).block("losses.NTXentLoss", "losses/NTXentLoss.md"))
+    for part in ("NTXentLoss = InfoNCELoss", "-log [exp(s_ap / T)", "**Helps**", "**Collapses**", "`temperature`"):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("name", "collapses"),
+    [("HardestNegative", True), ("BatchHard", True), ("RandomHardNegative", False), ("SemiHardNegative", False)],
+)
+def test_a_small_network_collapses_with_the_hardest_miners_alone(name, collapses):
+    trained = train_network(loss_around(make_miner(name)))
+    assert (trained.overlap > 0.4) == collapses
+    assert ("has collapsed" in said_of_network(trained)) == collapses
 
 
 @pytest.mark.slow
