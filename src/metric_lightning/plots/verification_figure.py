@@ -1,5 +1,7 @@
 """How well distances tell pairs of one class from pairs of different classes."""
 
+import math
+
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -66,7 +68,7 @@ def _draw_histograms(axis: Axes, distances: Tensor, same: Tensor, unit: str) -> 
         edges = np.linspace(low**0.5, high**0.5, _BINS + 1) ** 2
         axis.set_xscale("function", functions=(_root, np.square))
         axis.set_xlim(edges[0], edges[-1])
-        axis.set_xticks(sorted({float(f"{tick:.1g}") for tick in edges[::10] if tick <= high}))
+        axis.set_xticks(sorted({tick for tick in map(_round, edges[::10]) if low <= tick <= high}))
         axis.xaxis.set_major_formatter("{x:g}")
     for kind, name, colour, hatch in ((same, "same class", BLUE, "//"), (~same, "different classes", VERMILION, "")):
         values = distances[kind].clamp(low, high).numpy()
@@ -77,6 +79,14 @@ def _draw_histograms(axis: Axes, distances: Tensor, same: Tensor, unit: str) -> 
         axis.hist(values, edges.tolist(), weights=weights, histtype="step", color=colour, linewidth=1.5, label=label)
     axis.set_xlabel(f"distance ({unit}{'; axis in square roots' * is_wide})")
     axis.set_ylabel("share of the pairs of a kind, in a bin")
+
+
+def _round(value: float) -> float:
+    """Return 0, or the nearest of 1, 2 and 5 times a power of ten: ticks that don't crowd each other."""
+    if value <= 0:
+        return 0.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return min((digit * power for digit in (1.0, 2.0, 5.0, 10.0)), key=lambda tick: abs(math.log(value / tick)))
 
 
 def _root(values: NDArray[np.float64]) -> NDArray[np.float64]:
