@@ -70,13 +70,13 @@ def _draw_histograms(axis: Axes, distances: Tensor, same: Tensor, unit: str) -> 
         axis.set_xlim(edges[0], edges[-1])
         axis.set_xticks(sorted({tick for tick in map(_round, edges[::10]) if low <= tick <= high}))
         axis.xaxis.set_major_formatter("{x:g}")
+    bins = edges.tolist()
     for kind, name, colour, hatch in ((same, "same class", BLUE, "//"), (~same, "different classes", VERMILION, "")):
         values = distances[kind].clamp(low, high).numpy()
         weights = np.full(len(values), 1 / len(values))
         label = f"{name} ({len(values):,} pairs)"
-        filled = {"color": colour, "alpha": 0.35, "hatch": hatch}
-        axis.hist(values, edges.tolist(), weights=weights, histtype="stepfilled", **filled)
-        axis.hist(values, edges.tolist(), weights=weights, histtype="step", color=colour, linewidth=1.5, label=label)
+        axis.hist(values, bins, weights=weights, histtype="stepfilled", color=colour, alpha=0.35, hatch=hatch)
+        axis.hist(values, bins, weights=weights, histtype="step", color=colour, linewidth=1.5, label=label)
     axis.set_xlabel(f"distance ({unit}{'; axis in square roots' * is_wide})")
     axis.set_ylabel("share of the pairs of a kind, in a bin")
 
