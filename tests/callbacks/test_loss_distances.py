@@ -7,6 +7,11 @@ from metric_lightning import losses, miners
 from metric_lightning.callbacks.loss_distances import collapsed_cost
 
 
+class OfFixedBatches(losses.TripletMarginLoss):
+    def anchor_terms(self, distances, pairs):
+        return super().anchor_terms(distances.reshape(100, 100), pairs)
+
+
 @pytest.mark.parametrize(
     ("loss", "cost"),
     [
@@ -17,6 +22,7 @@ from metric_lightning.callbacks.loss_distances import collapsed_cost
         (losses.ContrastiveLoss(margin=2.0), None),  # by how many pairs of a batch are negative
         (losses.AngularLoss(), None),
         (losses.SoftmaxLoss(), None),
+        (OfFixedBatches(), None),
     ],
 )
 def test_what_a_point_costs(loss, cost):

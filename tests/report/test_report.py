@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from metric_lightning.callbacks import CollapseDiagnosis, DistanceFigures, Galleries, RunSummary
 from metric_lightning.cli import main
 from metric_lightning.errors import UserError
+from metric_lightning.plots.canvas import new_figure
 from metric_lightning.report import read_run, report_page
 from metric_lightning.report.page import _panels_of_several
 from metric_lightning.report.run_files import told_apart
@@ -116,6 +117,20 @@ def test_a_run_found_in_order_says_so_and_one_without_its_events_does_not(examin
     page = Page(report_page([read_run(folder)]))
     assert "Not known: the run's folder has no TensorBoard events" in page.text
     assert "No condition was named" not in page.text
+
+
+def test_curves_of_the_page_have_the_margin_of_the_loss(examined, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "metric_lightning.report.page.learning_curves",
+        lambda panels, levels: drawn.append((panels, levels)) or new_figure(1, 1),
+    )
+    run = read_run(examined)
+    report_page([run])
+    report_page([run, run._replace(record={"loss_in_one_point": 0.5})])
+    report_page([run._replace(record={})])
+    assert [[level.value for level in levels.values()] for _, levels in drawn] == [[1.0], [], []]
+    assert set(drawn[0][1]) <= set(drawn[0][0])
 
 
 def test_a_damaged_picture_is_marked(examined, tmp_path):

@@ -10,7 +10,7 @@ from metric_lightning.modules import MetricModule
 from metric_lightning.plots import learning_curves
 from metric_lightning.plots.learning_curves import Curve, Level
 
-_LOSS = "loss of the training batch"
+LOSS_PANEL = "loss of the training batch"
 _RATES = ("precision_at_1", "r_precision", "map_at_r", "knn_accuracy")
 
 
@@ -32,15 +32,19 @@ class LearningCurveFigure(Callback):
         writer.flush()
         panels = panels_of(read_scalars(folder))
         if panels:
-            level = collapsed_cost(pl_module.loss) if isinstance(pl_module, MetricModule) else None
-            levels = {} if level is None else {_LOSS: Level("all in one point", level)}
-            write_figure(trainer, "curves", learning_curves(panels, levels=levels))
+            cost = collapsed_cost(pl_module.loss) if isinstance(pl_module, MetricModule) else None
+            write_figure(trainer, "curves", learning_curves(panels, levels=levels_of(cost)))
+
+
+def levels_of(cost: float | None) -> dict[str, Level]:
+    """Return the line in the panel of the loss: what it costs with all samples in one point, where that is known."""
+    return {} if cost is None else {LOSS_PANEL: Level("all in one point", cost)}
 
 
 def panels_of(scalars: dict[str, Curve]) -> dict[str, dict[str, Curve]]:
     """Return the curves worth a look, by panel; panels without curves are left out."""
     panels = {
-        _LOSS: {"train/loss": "loss"},
+        LOSS_PANEL: {"train/loss": "loss"},
         "share (0..1)": {f"val/{name}": f"validation {name}" for name in _RATES}
         | {"train/active_pairs": "active pairs"},
         "distance (units of the loss)": {

@@ -11,14 +11,15 @@ import yaml
 from PIL import Image
 
 from metric_lightning import __version__
-from metric_lightning.callbacks.learning_curve_figure import panels_of
+from metric_lightning.callbacks.learning_curve_figure import LOSS_PANEL, levels_of, panels_of
+from metric_lightning.callbacks.run_record import LOSS_IN_ONE_POINT
 from metric_lightning.plots import learning_curves, pixels, png
 from metric_lightning.plots.learning_curves import Curve
 from metric_lightning.report.run_files import RunFiles, told_apart
 from metric_lightning.report.tables import cost_rows, figure_rows, setting_rows
 
 _COMPARED = {
-    "train/loss": "loss of the training batch",
+    "train/loss": LOSS_PANEL,
     "val/map_at_r": "validation MAP@R",
     "val/precision_at_1": "validation precision@1",
     "train/active_pairs": "active pairs (share)",
@@ -131,7 +132,9 @@ def _curves(runs: Sequence[RunFiles]) -> str | None:
     panels = panels_of(runs[0].curves) if len(runs) == 1 else _panels_of_several(runs)
     if not panels:
         return None
-    image = png(pixels(learning_curves(panels)))
+    costs = {run.record.get(LOSS_IN_ONE_POINT) for run in runs}
+    levels = levels_of(costs.pop()) if len(costs) == 1 else {}  # a line of one run would mislead beside others
+    image = png(pixels(learning_curves(panels, levels=levels)))
     return f"data:image/png;base64,{base64.b64encode(image).decode()}"
 
 
