@@ -17,7 +17,7 @@ _RATES = ("precision_at_1", "r_precision", "map_at_r", "knn_accuracy")
 class LearningCurveFigure(Callback):
     """Draws loss, validation figures and distances over the steps, at the end of training: `figures/curves.png`.
 
-    A dashed line shows what the loss costs where all embeddings are one point, if that doesn't depend on the batch: a
+    A wide grey line shows what the loss costs with all embeddings in one point, if that doesn't depend on the batch: a
     triplet loss's margin, or log 2 of a soft one.
 
     Read from the run's TensorBoard events, so that a resumed run has all its curves. Without a TensorBoardLogger

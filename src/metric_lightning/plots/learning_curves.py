@@ -14,7 +14,7 @@ Curve = tuple[Sequence[float], Sequence[float]]
 
 
 class Level(NamedTuple):
-    """A value that curves are compared with, drawn as a dashed line.
+    """A value that curves are compared with, drawn as a wide grey line.
 
     Attributes:
         name: what it is.
@@ -64,7 +64,8 @@ def learning_curves(
         if levels is not None and name in levels:
             level = levels[name]
             label = plain(f"{level.name}: {level.value:.4g}")
-            axis.axhline(level.value, color="black", linestyle="--", linewidth=1.2, label=label)
+            # Wide and behind: a curve that lies on it hides neither itself nor the line.
+            axis.axhline(level.value, color="0.75", linewidth=6, zorder=1, label=label)
         axis.set_xlabel("training step")
         axis.set_ylabel(plain(name))
         axis.grid(True, linewidth=0.3, alpha=0.5)
