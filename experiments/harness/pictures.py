@@ -21,7 +21,8 @@ from metric_lightning.plots.palette import BLUE, VERMILION
 from metric_lightning.plots.scatter import draw_points, limits_of
 
 _MOST_ROWS = 5
-_LETTERS = 36  # of a panel's title, a line
+_LETTERS = 40  # of a panel's title, a line
+_LETTER_WIDTH = 0.036  # of a class's name, in sides of a panel
 _PARTS = ("train", "test")
 
 
@@ -55,9 +56,9 @@ def scatter_grid(files: dict[str, Path], title: str) -> Figure:
         for column, (part, points) in enumerate(parts.items()):
             axis = axes[row, 2 * block + column]
             axis.set_axis_on()
-            draw_points(axis, points, class_names, limits, size=5.0, name_size=8)
-            name = f"{method}, {part}{': collapsed' * has_collapsed(points)}"
-            axis.set_title("\n".join(wrapped(name, _LETTERS)), fontsize=8)
+            draw_points(axis, points, class_names, limits, size=5.0, name_size=8, letter_width=_LETTER_WIDTH)
+            lines = [*wrapped(method, _LETTERS), f"{part}{': collapsed' * has_collapsed(points)}"]
+            axis.set_title("\n".join(lines), fontsize=8)
             axis.tick_params(labelsize=6)
     figure.supxlabel("embedding dimension 1 (units of distance)", fontsize=9)
     figure.supylabel("embedding dimension 2 (units of distance)", fontsize=9)

@@ -27,4 +27,6 @@ def test_a_collapsed_method_is_marked_and_titles_keep_to_their_panel(files):
     assert [": collapsed" in axis.get_title() for axis in figure.axes] == [False, False, True, True]
     left, right = figure.axes[2:]
     assert left.title.get_window_extent().x1 < right.title.get_window_extent().x0
+    boxes = [text.get_window_extent() for text in right.texts]
+    assert not any(a.overlaps(b) for place, a in enumerate(boxes) for b in boxes[:place])
     assert "each method on axes of its own" in figure.get_suptitle().replace("\n", " ")

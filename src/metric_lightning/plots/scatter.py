@@ -17,7 +17,8 @@ from metric_lightning.plots.palette import look
 
 MOST_NAMES = 40  # names written into a plot though they cover each other
 MOST_LEGEND = 20
-_LETTER_WIDTH, _NAME_HEIGHT = 0.022, 0.05  # of a name, in sides of the square
+_LETTER_WIDTH = 0.022  # of a name, in sides of the square
+_NAME_HEIGHT = 2.3  # in widths of a letter
 
 
 class Points(NamedTuple):
@@ -96,6 +97,7 @@ def draw_points(
     limits: Limits,
     size: float | None = None,
     name_size: float = 10.0,
+    letter_width: float | None = None,
 ) -> None:
     """Draw the points of each class, and its name at the median of its points.
 
@@ -106,6 +108,8 @@ def draw_points(
         limits: the square shown.
         size: of a marker, points squared; None: by the number of points.
         name_size: of the classes' names, points.
+        letter_width: of a name, in sides of the square: names that would cover another are left out. None: of up to 40
+            classes all names are written.
     """
     if size is None:
         size = 14.0 if len(points.labels) <= 1500 else 8.0
@@ -114,7 +118,7 @@ def draw_points(
         x, y = points.positions[points.labels == label].T
         colour, marker = look(label)
         axis.scatter(x.numpy(), y.numpy(), s=size, c=colour, marker=marker, alpha=0.75, linewidths=0)
-    _write_names(axis, points, class_names, limits, name_size)
+    _write_names(axis, points, class_names, limits, name_size, letter_width)
     axis.set_xlim(limits.left, limits.left + limits.side)
     axis.set_ylim(limits.bottom, limits.bottom + limits.side)
     axis.set_aspect("equal")
@@ -123,17 +127,26 @@ def draw_points(
     axis.set_axisbelow(True)
 
 
-def _write_names(axis: Axes, points: Points, class_names: Sequence[str], limits: Limits, name_size: float) -> None:
+def _write_names(
+    axis: Axes,
+    points: Points,
+    class_names: Sequence[str],
+    limits: Limits,
+    name_size: float,
+    letter_width: float | None,
+) -> None:
     """Write each class's name in a box of its own, or those of neighbours, "1" and "0", would read as one."""
     classes = sorted(set(points.labels.tolist()))
     taken: list[tuple[float, float, float]] = []
+    every = letter_width is None and len(classes) <= MOST_NAMES
+    letter = limits.side * (letter_width or _LETTER_WIDTH)
     for label in classes:
         middle = points.positions[points.labels == label].median(dim=0).values
         x, y = float(middle[0]), float(middle[1])
         name = shortened(class_names[label])
-        half = 0.5 * (len(name) + 1) * _LETTER_WIDTH * limits.side
-        covers = any(abs(x - a) < half + b and abs(y - c) < _NAME_HEIGHT * limits.side for a, b, c in taken)
-        if len(classes) > MOST_NAMES and covers:
+        half = 0.5 * (len(name) + 1) * letter
+        covers = any(abs(x - a) < half + b and abs(y - c) < _NAME_HEIGHT * letter for a, b, c in taken)
+        if covers and not every:
             continue
         taken.append((x, half, y))
         axis.annotate(
