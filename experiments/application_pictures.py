@@ -55,10 +55,10 @@ def one_shot(checkpoint: Path) -> Figure:
         row = [Picture(images[_WAYS + place], "")]
         for item in distances[place].argsort()[:_SHOWN].tolist():
             right = bool(labels[item] == labels[_WAYS + place])
-            row.append(Picture(images[item], f"{torch.sigmoid(-distances[place, item]):.2g}", right))
+            row.append(Picture(images[item], f"P(same) {torch.sigmoid(-distances[place, item]):.2g}", right))
         rows.append(row)
     columns = ["which?", *(f"{place}." for place in range(1, _SHOWN + 1))]
-    return gallery_figure(rows, columns, "One-shot trials: 20 classes by P(same)")
+    return gallery_figure(rows, columns, "One-shot trials: 20 classes by P(same), framed in blue where right")
 
 
 def two_towers(checkpoint: Path) -> Figure:
@@ -77,7 +77,7 @@ def two_towers(checkpoint: Path) -> Figure:
             found = shows(data, support[order])
             row = [Picture(asks(data, questions[place : place + 1])[0], "")]
             for image, item in zip(found, order.tolist(), strict=True):
-                row.append(Picture(image, f"{distances[place, item]:.2f}", item == place))
+                row.append(Picture(image, f"distance {distances[place, item]:.2f}", item == place))
             rows.append(row)
     columns = ["which?", *(f"{place}." for place in range(1, _SHOWN + 1))]
     return gallery_figure(

@@ -1,4 +1,4 @@
-"""The pictures of docs/seeing.md: of a healthy run, a collapsed one, one with a film, and one in 64 dimensions.
+"""The pictures of docs/seeing.md: of runs healthy, collapsed, with a film, in 64 dimensions, with wrong labels.
 
     FIT="python -m metric_lightning.cli fit --config docs/trainers/pictures.yaml"
     HEALTHY="--config experiments/mnist5k/online_triplet_random_hard.yaml"
@@ -8,9 +8,12 @@
     $FIT $HEALTHY $VALIDATION --experiment mnist5k/with_validation --trainer.max_epochs 10
     $FIT $HEALTHY $VALIDATION --experiment mnist5k/in_64_dimensions --trainer.max_epochs 3 \
         --model.init_args.network.init_args.embedding_dim 64
+    $FIT $HEALTHY --data experiments.mislabelled_digits.MislabelledDigits --experiment mnist5k/mislabelled \
+        --trainer.max_epochs 5
     RUNS=lightning_logs/mnist5k
     python -m experiments.seeing_pictures $RUNS/with_pictures/version_0 $RUNS/collapsed/version_0 \
-        $RUNS/with_validation/version_0 $RUNS/in_64_dimensions/version_0
+        $RUNS/with_validation/version_0 $RUNS/in_64_dimensions/version_0 \
+        $RUNS/mislabelled/version_0
 
 report.png and projector.png are photographs of the pages that `metric-lightning report` and TensorBoard show:
 `chromium --headless --no-sandbox --window-size=1040,1900 --screenshot=report.png two.html`.
@@ -112,7 +115,7 @@ def _draw_distances(axis: Axes, name: str, pairs: PairDistances, edges: np.ndarr
 def main() -> None:
     """Write all pictures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    for name in ("healthy", "collapsed", "with_validation", "in_64_dimensions"):
+    for name in ("healthy", "collapsed", "with_validation", "in_64_dimensions", "mislabelled"):
         parser.add_argument(name, type=Path, help="folder of the run, lightning_logs/.../version_N")
     parser.add_argument("--output", type=Path, default=Path("docs/images"))
     options = parser.parse_args()
@@ -120,6 +123,7 @@ def main() -> None:
         (options.healthy, _HEALTHY),
         (options.collapsed, _COLLAPSED),
         (options.in_64_dimensions, {"tsne_test": "tsne"}),
+        (options.mislabelled, {"mislabelled_train": "mislabelled"}),
     ]
     for run, names in sources:
         for source, name in names.items():

@@ -44,6 +44,9 @@ class Docstrings:
         elif found.is_attribute:
             lines += ["```python", f"{found.name} = {found.value}", "```", ""]
         lines += self.text(found, page)
+        named = found.parent.members.get(str(found.value)) if found.is_attribute else None
+        if named is not None and named.is_class:  # another name of a class: what it is stands there
+            lines += ["```python", signature(named), "```", "", *self.text(named, page)]
         if found.is_class:
             lines += self._methods(found, page, base)
         if found.is_module:

@@ -7,7 +7,7 @@ import metric_lightning
 
 _OWN_PAGES = ("losses", "miners")
 # Single files that are public as they are, and a package of files of functions.
-_FILES = ("distances", "relevance", "functional", "types")
+_FILES = ("distances", "relevance", "functional", "types", "parts", "errors")
 
 
 def _lists_its_names(name: str) -> bool:
@@ -19,8 +19,16 @@ def _lists_its_names(name: str) -> bool:
 
 
 def _packages() -> list[str]:
-    found = [part.name for part in pkgutil.iter_modules(metric_lightning.__path__) if part.ispkg]
-    return [name for name in found if name not in _OWN_PAGES and _lists_its_names(name)]
+    start = f"{metric_lightning.__name__}."
+    found = [part.name for part in pkgutil.walk_packages(metric_lightning.__path__, start) if part.ispkg]
+    names = [name.removeprefix(start) for name in found]
+    listing = {name for name in names if _lists_its_names(name)}
+    # What a package inside another defines, the outer one lists.
+    return [name for name in names if name in listing - set(_OWN_PAGES) and name.rpartition(".")[0] not in listing]
 
 
-PACKAGES = {name: name.replace("_", " ").capitalize() for name in dict.fromkeys([*_packages(), *_FILES])}
+def _title(name: str) -> str:
+    return name.replace(".", ": ").replace("_", " ").capitalize()
+
+
+PACKAGES = {name: _title(name) for name in dict.fromkeys([*_packages(), *_FILES])}

@@ -17,6 +17,7 @@ from site_pages.toy import (
     CLASSES,
     Descent,
     class_weights,
+    network_labels,
     pull,
     random_start,
     toy_labels,
@@ -46,13 +47,23 @@ def loss_figure(loss: MetricLoss, found: Descent, escaped: Descent) -> Figure:
     return _finished(axes)
 
 
-def miner_figure(miner: Miner, loss: MetricLoss, found: Descent, escaped: Descent) -> Figure:
-    """Draw a miner: what it picks of the toy batch, its loss's pull there, and what becomes of the batch."""
-    axes = _axes(4)
+def miner_figure(miner: Miner, loss: MetricLoss, found: Descent, escaped: Descent, trained: Descent) -> Figure:
+    """Draw a miner: what it picks of the toy batch, its loss's pull there, what becomes of the batch, and of a network.
+
+    Args:
+        miner: to be shown.
+        loss: that takes what it picks, not yet moved.
+        found: what became of `random_start`.
+        escaped: what became of `collapsed_start`.
+        trained: what a small network made of noisy samples.
+    """
+    axes = _axes(5)
     points = random_start()
     _draw_picks(axes[0], miner, points)
     _draw_start(axes[1], loss)
-    _draw_results(axes[2:], found, escaped)
+    _draw_results(axes[2:4], found, escaped)
+    _draw_points(axes[4], trained.points, network_labels())
+    axes[4].set_title(f"a small network from scratch\noverlap {trained.overlap:.2f}", fontsize=10)
     return _finished(axes)
 
 

@@ -1,4 +1,4 @@
-"""A toy batch: free points in the plane that a loss moves by itself, without a network.
+"""A toy batch: free points in the plane that a loss moves by itself; and a small network that it trains.
 
 N points, 2 dimensions, C classes.
 """
@@ -6,7 +6,7 @@ N points, 2 dimensions, C classes.
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from metric_lightning.callbacks.embedding_health import health_of
 from metric_lightning.losses import MetricLoss
@@ -18,6 +18,11 @@ LEARNING_RATE = 0.03
 TOGETHER = 0.01  # how far the points of a collapsed start lie from their middle
 
 
+# Of the network: with less noise no miner collapses, with more no loss tells classes apart.
+NETWORK_CLASSES = 6
+_INPUTS, _HIDDEN, _NOISE, _NETWORK_STEPS, _NETWORK_RATE = 64, 64, 2.5, 300, 3e-3
+
+
 class Descent(NamedTuple):
     """What became of a toy batch.
 
@@ -25,12 +30,14 @@ class Descent(NamedTuple):
         points: (N, 2), of length 1 where lengths mean nothing to the loss.
         overlap: probability that a pair of one class lies farther apart than a pair of different classes.
         spread: root mean square distance from the middle.
+        apart: mean distance of points of different classes.
         weights: (n, 2), the loss's class weights, none for most.
     """
 
     points: Tensor
     overlap: float
     spread: float
+    apart: float
     weights: Tensor
 
 
@@ -72,8 +79,42 @@ def descend(loss: MetricLoss, points: Tensor, labels: Tensor) -> Descent:
             value.backward()
         optimizer.step()
     found = shown(loss, moving.detach(), labels)
-    health = health_of(found, labels, torch.cdist(found, found))
-    return Descent(found, health.overlap, health.spread, class_weights(loss))
+    return _as_descent(loss, found, labels)
+
+
+def network_labels() -> Tensor:
+    """Return (N,) labels of the samples that the small network is trained on."""
+    return torch.arange(NETWORK_CLASSES).repeat_interleave(EACH)
+
+
+def train_network(loss: MetricLoss) -> Descent:
+    """Return the embedding of new samples after 300 steps of a small network on noisy samples of six classes.
+
+    The batches are new at each step and weights start at random, as in a real run: this is where hard miners collapse,
+    which free points, each of which can go where it likes, do not.
+    """
+    torch.manual_seed(0)
+    middles, labels = torch.randn(NETWORK_CLASSES, _INPUTS), network_labels()
+    layers = [nn.Linear(_INPUTS, _HIDDEN), nn.PReLU(), nn.Linear(_HIDDEN, _HIDDEN), nn.PReLU(), nn.Linear(_HIDDEN, 2)]
+    network = nn.Sequential(*layers)
+    optimizer = torch.optim.Adam([*network.parameters(), *loss.parameters()], lr=_NETWORK_RATE)
+
+    def samples() -> Tensor:
+        return middles[labels] + _NOISE * torch.randn(len(labels), _INPUTS)
+
+    for _ in range(_NETWORK_STEPS):
+        optimizer.zero_grad()
+        value = loss(network(samples()), labels)
+        if value.requires_grad:
+            value.backward()
+        optimizer.step()
+    with torch.no_grad():
+        return _as_descent(loss, network(samples()), labels)
+
+
+def _as_descent(loss: MetricLoss, points: Tensor, labels: Tensor) -> Descent:
+    health = health_of(points, labels, torch.cdist(points, points))
+    return Descent(points, health.overlap, health.spread, health.negative_distance, class_weights(loss))
 
 
 def shown(loss: MetricLoss, points: Tensor, labels: Tensor) -> Tensor:

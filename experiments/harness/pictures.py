@@ -13,19 +13,24 @@ from PIL import Image
 from experiments.harness.outcome import Outcome
 from experiments.harness.statistics import interval
 from experiments.harness.table import figure_name
+from metric_lightning.callbacks.conditions import Observation, collapsed
+from metric_lightning.callbacks.embedding_health import health_of
 from metric_lightning.plots import Points, pixels
-from metric_lightning.plots.canvas import new_figure, plain
+from metric_lightning.plots.canvas import entitle, new_figure, plain, wrapped
 from metric_lightning.plots.palette import BLUE, VERMILION
 from metric_lightning.plots.scatter import draw_points, limits_of
 
 _MOST_ROWS = 5
+_LETTERS = 40  # of a panel's title, a line
+_LETTER_WIDTH = 0.036  # of a class's name, in sides of a panel
 _PARTS = ("train", "test")
 
 
 def scatter_grid(files: dict[str, Path], title: str) -> Figure:
     """Draw the two-dimensional embeddings of several methods: a row each, training beside test set, on the same axes.
 
-    More than five methods stand side by side in two such blocks.
+    Axes of a row are its own; an embedding that has collapsed, as `CollapseDiagnosis` says it, is marked as such. More
+    than five methods stand side by side in two such blocks.
 
     Args:
         files: `points.npz` of a run, by method.
@@ -34,7 +39,7 @@ def scatter_grid(files: dict[str, Path], title: str) -> Figure:
     blocks = 1 if len(files) <= _MOST_ROWS else 2
     rows = math.ceil(len(files) / blocks)
     figure = new_figure(2.7 * 2 * blocks, 2.8 * rows + 0.5)
-    figure.suptitle(plain(title), fontsize=13)
+    entitle(figure, f"{title} (each method on axes of its own)")
     axes = figure.subplots(rows, 2 * blocks, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -51,12 +56,20 @@ def scatter_grid(files: dict[str, Path], title: str) -> Figure:
         for column, (part, points) in enumerate(parts.items()):
             axis = axes[row, 2 * block + column]
             axis.set_axis_on()
-            draw_points(axis, points, class_names, limits, size=5.0, name_size=8)
-            axis.set_title(plain(f"{method}, {part}"), fontsize=8)
+            draw_points(axis, points, class_names, limits, size=5.0, name_size=8, letter_width=_LETTER_WIDTH)
+            lines = [*wrapped(method, _LETTERS), f"{part}{': collapsed' * has_collapsed(points)}"]
+            axis.set_title("\n".join(lines), fontsize=8)
             axis.tick_params(labelsize=6)
     figure.supxlabel("embedding dimension 1 (units of distance)", fontsize=9)
     figure.supylabel("embedding dimension 2 (units of distance)", fontsize=9)
     return figure
+
+
+def has_collapsed(points: Points) -> bool:
+    """Whether all points lie in one place, measured by how far that is from 0, and classes aren't told apart."""
+    health = health_of(points.positions, points.labels, torch.cdist(points.positions, points.positions))
+    seen = Observation(health, points.positions.shape[1], len(points.labels.unique()), None, math.nan, math.nan)
+    return collapsed(seen) is not None
 
 
 def dots_and_intervals(outcomes: Sequence[Outcome], figures: Sequence[str], title: str) -> Figure:
@@ -65,7 +78,7 @@ def dots_and_intervals(outcomes: Sequence[Outcome], figures: Sequence[str], titl
     The axis spans what was measured; a wider interval is cut off by it.
     """
     figure = new_figure(2.2 + 4.2 * len(figures), 1.2 + 0.3 * len(outcomes))
-    figure.suptitle(plain(title), fontsize=12)
+    entitle(figure, title, 12)
     axes = figure.subplots(1, len(figures), squeeze=False, sharey=True)[0]
     for axis, name in zip(axes, figures, strict=True):
         measured = [list(found.test(name).values()) for found in outcomes]

@@ -6,6 +6,7 @@ from torch.utils.data import DataLoader
 
 from metric_lightning.callbacks import DistanceFigures, EmbeddingFilm, Galleries, LearningCurveFigure
 from metric_lightning.callbacks.events import read_scalars
+from metric_lightning.callbacks.galleries import _worst_and_middling
 from metric_lightning.callbacks.hard_cases import hardest_triplets, worst_queries
 from metric_lightning.callbacks.learning_curve_figure import panels_of
 from metric_lightning.callbacks.run_folder import tensorboard_writer
@@ -69,6 +70,18 @@ def test_a_film_that_is_not_made_is_missed_aloud(tmp_path, caplog, options, said
     assert caplog.text.count(f"EmbeddingFilm writes nothing: {said}" if not options else said) == 1
 
 
+def test_curves_of_a_hinge_show_its_margin(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "metric_lightning.callbacks.learning_curve_figure.write_figure",
+        lambda trainer, name, figure: drawn.append(figure),
+    )
+    trainer(tmp_path, [LearningCurveFigure()]).fit(module(), datamodule=Quarters())
+    axis = drawn[0].axes[0]
+    assert any(list(line.get_ydata()) == [1.0, 1.0] for line in axis.lines)
+    assert "all in one point: 1" in [text.get_text() for text in axis.get_legend().get_texts()]
+
+
 def test_curves_go_on_over_a_resume(tmp_path):
     first = trainer(tmp_path, [LearningCurveFigure()], max_epochs=2)
     first.fit(module(), datamodule=Quarters())
@@ -79,6 +92,26 @@ def test_curves_go_on_over_a_resume(tmp_path):
     assert set(panels_of(scalars)) == {"loss of the training batch", "share (0..1)"}
     assert figures(tmp_path) == {"curves.png"}
     assert panels_of({}) == {} and read_scalars(tmp_path) == {}
+
+
+def test_queries_of_the_middle_stand_below_the_worst(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(
+        "metric_lightning.callbacks.galleries.write_figure", lambda trainer, name, figure: drawn.update({name: figure})
+    )
+    trainer(tmp_path, [Galleries(rows=8)], max_epochs=3).fit(module(), datamodule=Quarters())
+    figure = drawn["retrieval_val"]
+    assert "Worst queries, then 2 of the middle, among training samples" in figure.get_suptitle().replace("\n", " ")
+    frames = figure.axes[0].patches
+    assert len(frames) == 8 * 8
+    assert all(frame.get_linestyle() == "solid" for frame in frames[-16:]), "this run has learned its four classes"
+
+
+@pytest.mark.parametrize(("count", "rows"), [(0, 8), (3, 8), (8, 8), (9, 8), (100, 8), (100, 1)])
+def test_no_query_is_shown_twice(count, rows):
+    chosen, middling = _worst_and_middling(count, rows)
+    assert len(set(chosen)) == min(count, rows) and all(0 <= place < count for place in chosen)
+    assert chosen[: len(chosen) - middling] == list(range(len(chosen) - middling))
 
 
 def test_hardest_triplets_against_loops():

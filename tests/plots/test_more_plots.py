@@ -49,6 +49,23 @@ def test_the_margin_is_drawn_or_said_to_lie_outside(largest, said):
         assert axis.get_window_extent().width > 400
 
 
+def test_close_pairs_of_a_class_are_more_than_a_sliver():
+    same = torch.arange(2000) % 4 == 0
+    distances = torch.where(same, torch.rand(2000), 5 + 200 * torch.rand(2000))
+    figure = verification_figure(distances, same, "Title", "metres")
+    axis = figure.axes[0]
+    assert axis.get_xlabel() == "distance (metres; axis in square roots)"
+    corners = axis.patches[0].get_xy()
+    left, right = axis.transData.transform([(0, 0), (float(distances[same].max()), 0)])[:, 0]
+    assert right - left > 25, "pixels; a linear axis has 2"
+    assert corners[:, 1].max() < 0.5, "several bins share them"
+    pixels(figure)
+    ticks = [label.get_window_extent() for label in axis.get_xticklabels()]
+    assert len(ticks) > 4 and all(one.x1 < other.x0 for one, other in zip(ticks, ticks[1:], strict=False))
+    near = verification_figure(distances.clamp_max(3), same, "Title", "metres").axes[0]
+    assert near.get_xlabel() == "distance (metres)"
+
+
 def test_equal_distances_are_drawn_and_one_kind_of_pairs_is_refused():
     pixels(verification_figure(torch.zeros(4), torch.tensor([True, True, False, False])))
     with pytest.raises(ValueError, match="both kinds are needed"):

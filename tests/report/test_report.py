@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,10 +10,13 @@ import pytest
 import yaml
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from metric_lightning.callbacks import DistanceFigures, Galleries, RunSummary
+from metric_lightning.callbacks import CollapseDiagnosis, DistanceFigures, Galleries, RunSummary
 from metric_lightning.cli import main
 from metric_lightning.errors import UserError
+from metric_lightning.plots.canvas import new_figure
 from metric_lightning.report import read_run, report_page
+from metric_lightning.report.page import _panels_of_several
+from metric_lightning.report.run_files import told_apart
 from metric_lightning.report.tables import figure_rows, setting_rows
 from tests.callbacks.small import Quarters, module, trainer
 
@@ -66,6 +70,8 @@ def test_a_run_is_on_one_page_of_its_own(finished):
         assert title in page.text
     pictures = list((finished / "figures").glob("*.png"))
     assert len(page.sources) == len(pictures) + 1, "every picture, and the curves"
+    assert "Not examined: CollapseDiagnosis has measured nothing" in page.text
+    assert "No condition was named" not in page.text
 
 
 def test_several_runs_are_compared(tmp_path):
@@ -77,9 +83,92 @@ def test_several_runs_are_compared(tmp_path):
     differing, common = setting_rows([worse, better])
     assert [(row.name, row.cells) for row in differing] == [("model.margin", ["0.5", "0.2"])]
     assert [row.name for row in common] == ["model.class_path"]
+    errors = [run._replace(figures={"test": {"equal_error_rate": rate}}) for run, rate in ((worse, 0.4), (better, 0.1))]
+    assert figure_rows(errors, "test")[0].marked == [False, True]
+    widths = [
+        run._replace(figures={"test": {"recall_interval": 0.1 + run.figures["test"]["precision_at_1"]}})
+        for run in (worse, better)
+    ]
+    assert figure_rows(widths, "test")[0].marked == [False, False]
     html = report_page([worse, better])
     assert "Margin &lt;0.5&gt; &amp; all." in html and "Margin &lt;0.2&gt; &amp; all." in html
     assert "a/version_0" in html and "b/version_0" in html
+
+
+@pytest.fixture(scope="module")
+def examined(tmp_path_factory) -> Path:
+    """The folder of a run that CollapseDiagnosis has looked at, and found in order."""
+    folder = tmp_path_factory.mktemp("examined") / "lightning_logs" / "small"
+    runner = trainer(folder, [RunSummary(), CollapseDiagnosis(), DistanceFigures()], max_epochs=1)
+    runner.fit(module(), datamodule=Quarters())
+    return Path(runner.log_dir)
+
+
+def test_a_run_found_in_order_says_so_and_one_without_its_events_does_not(examined, tmp_path):
+    assert "No condition was named" in report_page([read_run(examined)])
+    folder = tmp_path / "copy"
+    shutil.copytree(examined, folder)
+    events = list(folder.glob("events.out.tfevents.*"))
+    events[0].write_bytes(events[0].read_bytes()[:-20])
+    page = Page(report_page([read_run(folder)]))
+    assert f"{events[0].name} has been cut off" in page.text and "No condition was named" not in page.text
+    for path in events:
+        path.unlink()
+    page = Page(report_page([read_run(folder)]))
+    assert "Not known: the run's folder has no TensorBoard events" in page.text
+    assert "No condition was named" not in page.text
+
+
+def test_curves_of_the_page_have_the_margin_of_the_loss(examined, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "metric_lightning.report.page.learning_curves",
+        lambda panels, levels: drawn.append((panels, levels)) or new_figure(1, 1),
+    )
+    run = read_run(examined)
+    report_page([run])
+    report_page([run, run._replace(record={"loss_in_one_point": 0.5})])
+    report_page([run._replace(record={})])
+    assert [[level.value for level in levels.values()] for _, levels in drawn] == [[1.0], [], []]
+    assert set(drawn[0][1]) <= set(drawn[0][0])
+
+
+def test_a_damaged_picture_is_marked(examined, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(examined, folder)
+    figure = folder / "figures" / "distances_val.png"
+    whole = len(Page(report_page([read_run(folder)])).sources)
+    for content in (figure.read_bytes()[:100], figure.read_bytes()[:-2000], b"no picture"):
+        figure.write_bytes(content)
+        page = Page(report_page([read_run(folder)]))
+        assert "distances_val.png can't be shown, it is damaged" in page.text and len(page.sources) == whole - 1
+
+
+def test_runs_of_one_name_on_two_machines_are_told_apart(tmp_path):
+    runs = [
+        read_run(plain_run(tmp_path / machine / "lightning_logs" / "a" / "version_0", rate, 0.5))
+        for machine, rate in (("one", 0.25), ("two", 0.75))
+    ]
+    assert runs[0].name == runs[1].name
+    named = told_apart([*runs, runs[0]])
+    assert len({run.name for run in named}) == 3
+    assert "one" in named[0].name and "two" in named[1].name
+    (curves,) = _panels_of_several(told_apart(runs)).values()
+    assert [values for _, values in curves.values()] == [[0.25], [0.75]]
+
+
+def test_many_runs_stand_three_in_a_row(tmp_path):
+    run = read_run(plain_run(tmp_path / "lightning_logs" / "a" / "version_0", 0.25, 0.5))
+    assert "repeat(3, minmax" in report_page([run] * 6) and "repeat(2, minmax" in report_page([run] * 2)
+
+
+@pytest.mark.parametrize("output", ["x.md", "page", "x.pdf"])
+def test_another_ending_than_html_is_refused(tmp_path, capsys, output):
+    run = plain_run(tmp_path / "lightning_logs" / "a" / "version_0", 0.25, 0.5)
+    with pytest.raises(SystemExit) as end:
+        main(["report", str(run), "--output", str(tmp_path / output)])
+    assert end.value.code == 2 and not (tmp_path / output).exists()
+    assert "a report is an HTML page; give a name that ends in .html" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from lightning.pytorch import Trainer
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from metric_lightning.callbacks.loss_distances import distance_scale, loss_distances
+from metric_lightning.callbacks.loss_distances import distance_name, distance_scale, loss_distances
 from metric_lightning.callbacks.pictures import write_figure
 from metric_lightning.callbacks.samples import PART_TITLES, Samples, Stage, samples_of
 from metric_lightning.callbacks.snapshot import SnapshotCallback
@@ -114,7 +114,11 @@ def _within_margin(loss: MetricLoss, parts: dict[str, Samples]) -> str:
     left, bottom, side = limits_of(clouds)
     corners = torch.tensor([[left, bottom], [left + side, bottom + side]])
     across = float(loss_distances(loss, corners[:1], corners[1:]))
-    return f"; the whole square is {across / scale:.1g} margins across" if across < scale else ""
+    return (
+        f"; its corners lie {across / scale:.1g} margins apart ({distance_name(loss)} distance)"
+        if across < scale
+        else ""
+    )
 
 
 def _scatter(parts: dict[str, Samples], title: str) -> Figure:

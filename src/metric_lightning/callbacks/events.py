@@ -1,5 +1,6 @@
 """What a run has told TensorBoard, read from its events: scalars and texts."""
 
+from os import SEEK_CUR
 from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import SCALARS, TENSORS, EventAccumulator
@@ -7,6 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import SCALARS, TENS
 from metric_lightning.plots.learning_curves import Curve
 
 _TEXT = "/text_summary"
+_HEAD, _TAIL = 12, 4
 
 
 def read_scalars(run: Path) -> dict[str, Curve]:
@@ -21,6 +23,25 @@ def read_scalars(run: Path) -> dict[str, Curve]:
         found = events.Scalars(tag)
         curves[tag] = [event.step for event in found], [event.value for event in found]
     return curves
+
+
+def damaged_events(run: Path) -> list[str]:
+    """Return the names of a folder's event files that end in the middle of an entry, as cut ones do; [] of whole ones.
+
+    What stands before the cut is read all the same.
+    """
+    return [path.name for path in sorted(run.glob("events.out.tfevents.*")) if not _is_whole(path)]
+
+
+def _is_whole(path: Path) -> bool:
+    """Go from entry to entry of a TFRecord file: length (8 bytes), its checksum (4), content, its checksum (4)."""
+    left = path.stat().st_size
+    with path.open("rb") as file:
+        while left >= _HEAD + _TAIL:
+            length = int.from_bytes(file.read(_HEAD)[:8], "little")
+            left -= _HEAD + length + _TAIL
+            file.seek(length + _TAIL, SEEK_CUR)
+    return left == 0
 
 
 def read_texts(run: Path) -> dict[str, str]:

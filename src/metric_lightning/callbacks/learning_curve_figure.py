@@ -3,16 +3,22 @@
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from metric_lightning.callbacks.events import read_scalars
+from metric_lightning.callbacks.loss_distances import collapsed_cost
 from metric_lightning.callbacks.pictures import write_figure
 from metric_lightning.callbacks.run_folder import is_rehearsal, run_folder, tensorboard_logger, tensorboard_writer
+from metric_lightning.modules import MetricModule
 from metric_lightning.plots import learning_curves
-from metric_lightning.plots.learning_curves import Curve
+from metric_lightning.plots.learning_curves import Curve, Level
 
+LOSS_PANEL = "loss of the training batch"
 _RATES = ("precision_at_1", "r_precision", "map_at_r", "knn_accuracy")
 
 
 class LearningCurveFigure(Callback):
     """Draws loss, validation figures and distances over the steps, at the end of training: `figures/curves.png`.
+
+    A wide grey line shows what the loss costs with all embeddings in one point, if that doesn't depend on the batch: a
+    triplet loss's margin, or log 2 of a soft one.
 
     Read from the run's TensorBoard events, so that a resumed run has all its curves. Without a TensorBoardLogger
     nothing is written. Cost: half a second on one core, and reading the events.
@@ -26,13 +32,19 @@ class LearningCurveFigure(Callback):
         writer.flush()
         panels = panels_of(read_scalars(folder))
         if panels:
-            write_figure(trainer, "curves", learning_curves(panels))
+            cost = collapsed_cost(pl_module.loss) if isinstance(pl_module, MetricModule) else None
+            write_figure(trainer, "curves", learning_curves(panels, levels=levels_of(cost)))
+
+
+def levels_of(cost: float | None) -> dict[str, Level]:
+    """Return the line in the panel of the loss: what it costs with all samples in one point, where that is known."""
+    return {} if cost is None else {LOSS_PANEL: Level("all in one point", cost)}
 
 
 def panels_of(scalars: dict[str, Curve]) -> dict[str, dict[str, Curve]]:
     """Return the curves worth a look, by panel; panels without curves are left out."""
     panels = {
-        "loss of the training batch": {"train/loss": "loss"},
+        LOSS_PANEL: {"train/loss": "loss"},
         "share (0..1)": {f"val/{name}": f"validation {name}" for name in _RATES}
         | {"train/active_pairs": "active pairs"},
         "distance (units of the loss)": {

@@ -13,7 +13,10 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from metric_lightning import __version__
+from metric_lightning.callbacks.loss_distances import collapsed_cost
+from metric_lightning.modules import MetricModule
 
+LOSS_IN_ONE_POINT = "loss_in_one_point"
 _PACKAGES = (
     "torch",
     "torchvision",
@@ -37,6 +40,8 @@ def run_record(trainer: Trainer, module: LightningModule) -> dict[str, Any]:
         "folder": str(Path.cwd()),
         "seed": global_seed(),
         "data": None if fingerprint is None else fingerprint(),
+        # What its curves are compared with, in the report.
+        LOSS_IN_ONE_POINT: collapsed_cost(module.loss) if isinstance(module, MetricModule) else None,
         "parameters": sum(parameter.numel() for parameter in module.parameters()),
         "git": git_state(Path.cwd()),
         "packages": {"metric_lightning": __version__} | {name: _version(name) for name in _PACKAGES},

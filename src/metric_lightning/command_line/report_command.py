@@ -4,10 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from metric_lightning.command_line.commands import parsed
+from metric_lightning.errors import UserError
 from metric_lightning.files import require_writable, write_atomically
 from metric_lightning.printable import printable
 from metric_lightning.report.page import report_page
 from metric_lightning.report.run_files import read_run
+
+_ENDINGS = (".html", ".htm")
 
 
 def main(arguments: list[str]) -> None:
@@ -22,7 +25,7 @@ def add_arguments(parser: Any) -> None:
         "--output",
         type=str | None,
         default=None,
-        help="file to write; default: report.html in the (first) run's folder",
+        help="file to write, .html; default: report.html in the (first) run's folder",
     )
 
 
@@ -30,8 +33,11 @@ def run(settings: Any) -> None:
     """Write the page and say where it is.
 
     Raises:
-        UserError: there is no run in a folder, its files can't be read, or the page can't be written.
+        UserError: the file to write is no HTML by its name, there is no run in a folder, its files can't be read, or
+            the page can't be written.
     """
+    if settings.output and Path(settings.output).suffix.lower() not in _ENDINGS:
+        raise UserError(f"--output {settings.output}: a report is an HTML page; give a name that ends in .html")
     runs = [read_run(Path(folder)) for folder in settings.runs]
     path = Path(settings.output) if settings.output else runs[0].folder / "report.html"
     require_writable(path)

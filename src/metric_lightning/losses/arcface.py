@@ -72,8 +72,9 @@ def arcface_costs(
 
 
 class ArcFaceLoss(CosineClassLoss):
-    """-log softmax(s cos) with cos(theta_y + m) for the own class's cosine, the mean over anchors; see `arcface_costs`.
+    """-log [exp(s cos(theta_y + m)) / (exp(s cos(theta_y + m)) + sum_c exp(s cos(theta_c)))], the mean over anchors.
 
+    theta_c is the angle between the anchor and the weight of class c, y its own class; the sum is over the others.
     A margin in the angle itself, the same at any angle; the choice for very many classes (faces). It starts badly from
     scratch with a wide margin: every anchor then looks wrong; begin with a smaller m, or with pretrained weights.
 

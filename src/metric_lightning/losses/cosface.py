@@ -28,8 +28,9 @@ def cosface_costs(cosines: Tensor, labels: Tensor, margin: float = 0.35, scale: 
 
 
 class CosFaceLoss(CosineClassLoss):
-    """-log softmax(s cos) with cos_y - m for the own class's cosine, the mean over anchors; see `cosface_costs`.
+    """-log [exp(s (cos_y - m)) / (exp(s (cos_y - m)) + sum_c exp(s cos_c))], the mean over anchors.
 
+    cos_c is the cosine between the anchor and the weight of class c, y its own class; the sum is over the others.
     The margin asks each class to keep its distance from all others, which pays with many classes to be told from unseen
     ones. Too large a margin, or too small a scale, leaves a cost that no embedding can satisfy, and training stalls.
 

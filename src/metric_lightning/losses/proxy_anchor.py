@@ -38,19 +38,20 @@ def proxy_anchor_costs(
 
 
 class ProxyAnchorLoss(ClassWeightLoss):
-    """The mean of `proxy_anchor_costs`: of the positive ones over proxies with a sample in the batch, + of the
-    negative ones.
+    """mean_c log(1 + sum_p exp(-a (s_cp - m))) + mean_c log(1 + sum_n exp(a (s_cn + m))), c the proxies.
 
-    Proxies are the anchors: each weighs the samples of the batch by how hard they are, which converges in few epochs.
+    The first mean is over the proxies with a sample in the batch, the second over all; p are the samples of the proxy's
+    class, n all others, s cosines. Proxies are the anchors: each weighs the samples of the batch by how hard they are.
     With many classes and small batches most proxies only ever push; then `ProxyNCALoss` or a pair loss does better.
 
     A cost belongs to a proxy and takes all samples of the batch, so it is no sum over rows: `row_wise` is False.
 
     Helps:
-        Fast convergence on many classes with small batches: each proxy sees all samples of the batch.
+        Fast convergence in batches that have samples of most classes: each proxy weighs all of them at once.
 
     Collapses:
-        With a learning rate of the proxies as low as the network's it is slow: raise `loss_lr_scale`.
+        With many classes and small batches, where most proxies push alone and pull at nothing. With proxies that learn
+        as slowly as the network they lag behind it: raise `loss_lr_scale`.
 
     Args:
         num_classes: None: from the data.

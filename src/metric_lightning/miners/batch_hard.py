@@ -17,7 +17,7 @@ class BatchHard(TripletMiner):
         With the soft margin, or from a network that already tells something: every triplet teaches.
 
     Collapses:
-        From a random start with a hard margin, and on wrong labels, which are the hardest there are.
+        From a random start, soonest with a hard margin, and on wrong labels, which are the hardest there are.
 
     Example:
         >>> pairs = Pairs(torch.tensor([[True, True, False, False]]), torch.tensor([[False, False, True, True]]))

@@ -10,8 +10,9 @@ from metric_lightning.types import Pairs, Triplets
 class HardestNegative(MarginMiner):
     """For each positive pair the triplet with the anchor's closest negative, where that triplet costs something.
 
-    Known to collapse from a random start (all embeddings in one point, the loss at the margin): `RandomHardNegative`
-    and `SemiHardNegative` do not.
+    Known to collapse a network from a random start (all embeddings in one point, the loss at the margin):
+    `RandomHardNegative` and `SemiHardNegative` do not. Free points, which need no network to go apart, do find their
+    way with it: both are in the picture.
 
     A batch without such a triplet gives none.
 

@@ -1,6 +1,7 @@
 """Figures without pyplot: no global state, no display, nothing to close."""
 
 import io
+import textwrap
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -14,6 +15,8 @@ from metric_lightning.printable import printable
 Pixels = NDArray[np.uint8]
 
 DOTS_PER_INCH = 100
+MOST_LETTERS = 24  # of a class's name in a plot
+_LETTER, _LINE = 0.6, 1.25  # width of most letters and height of a line, in the font's size
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -26,6 +29,43 @@ def new_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
+
+
+def entitle(figure: Figure, title: str, size: float = 13.0) -> None:
+    r"""Give a figure its title, in as many lines as its width asks for; the figure grows by the second and later ones.
+
+    Example:
+        >>> figure = new_figure(4, 2)
+        >>> entitle(figure, "Hardest triplets by squared Euclidean distance")
+        >>> figure.get_suptitle(), bool(figure.get_figheight() > 2)
+        ('Hardest triplets by squared\nEuclidean distance', True)
+    """
+    lines = wrapped(title, int(figure.get_figwidth() * 72 / (_LETTER * size)))
+    figure.suptitle("\n".join(lines), fontsize=size)
+    figure.set_figheight(figure.get_figheight() + (len(lines) - 1) * _LINE * size / 72)
+
+
+def wrapped(text: str, letters: int) -> list[str]:
+    """Return `plain` lines of at most so many letters, at least one line; words that are longer are broken.
+
+    Example:
+        >>> wrapped("horse, index 123", 12)
+        ['horse, index', '123']
+    """
+    return [plain(line) for line in textwrap.wrap(" ".join(text.split()), max(letters, 1))] or [""]
+
+
+def shortened(text: object, most: int = MOST_LETTERS) -> str:
+    """Return a text of at most `most` letters, its middle left out where it is longer: both ends tell names apart.
+
+    Example:
+        >>> shortened("a very long name of a class, 17", 12)
+        'a very…s, 17'
+    """
+    letters = " ".join(str(text).split())
+    if len(letters) > most:
+        letters = f"{letters[: most // 2]}…{letters[len(letters) - (most - 1) // 2 :]}"
+    return letters
 
 
 def pixels(figure: Figure) -> Pixels:

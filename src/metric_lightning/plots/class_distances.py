@@ -9,7 +9,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from metric_lightning.plots.canvas import new_figure, plain
+from metric_lightning.plots.canvas import entitle, new_figure, plain, shortened
 
 _MOST_CLASSES = 40
 _MOST_NUMBERS = 16
@@ -56,13 +56,16 @@ def class_distances_figure(
     side = max(4.5, min(11.0, 0.42 * len(shown) + 2.0))
     figure = new_figure(side + 1.2, side)
     few = "" if len(shown) == len(confusion) else f", the {len(shown)} classes that are closest to another"
-    figure.suptitle(plain(title) + few, fontsize=12)
+    entitle(figure, title + few, 12)
     axis = figure.subplots()
     finite = values[torch.isfinite(values)]
     most = float(finite.quantile(0.95)) if len(finite) else 1.0
     image = axis.imshow(values.numpy(), cmap="cividis", vmin=0.0, vmax=max(most, 2.0))
-    names = [plain(class_names[label]) for label in shown.tolist()]
-    axis.set_xticks(range(len(shown)), names, rotation=45 if max(map(len, names), default=0) > 3 else 0, ha="center")
+    names = [plain(shortened(class_names[label])) for label in shown.tolist()]
+    if max(map(len, names), default=0) > 3:  # turned about the end of the name, which stands at its column
+        axis.set_xticks(range(len(shown)), names, rotation=45, ha="right", rotation_mode="anchor")
+    else:
+        axis.set_xticks(range(len(shown)), names)
     axis.set_yticks(range(len(shown)), names)
     axis.set_xlabel("class")
     axis.set_ylabel("class")
@@ -72,5 +75,5 @@ def class_distances_figure(
                 if i != j:
                     colour = "white" if value < 0.55 * max(most, 2.0) else "black"
                     axis.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=8, color=colour)
-    figure.colorbar(image, ax=axis, label="distance of class means (class radii; below 2 they touch)", extend="max")
+    figure.colorbar(image, ax=axis, label="distance of class means\n(class radii; below 2 they touch)", extend="max")
     return figure

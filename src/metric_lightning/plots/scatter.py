@@ -10,14 +10,15 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 from torch import Tensor
 
-from metric_lightning.plots.canvas import new_figure, plain
+from metric_lightning.plots.canvas import entitle, new_figure, plain, shortened
 from metric_lightning.plots.palette import look
 
-MOST_NAMES = 40  # names written into a plot
+MOST_NAMES = 40  # names written into a plot though they cover each other
 MOST_LEGEND = 20
+_LETTER_WIDTH = 0.022  # of a name, in sides of the square
+_NAME_HEIGHT = 2.3  # in widths of a letter
 
 
 class Points(NamedTuple):
@@ -52,7 +53,8 @@ def scatter_figure(
 
     Args:
         panels: title of each panel and its points; points that aren't finite are left out, and counted in the title.
-        class_names: C names; of more than 40 classes the names are not written, of more than 20 there is no legend.
+        class_names: C names; of more than 20 classes there is no legend, and the title says that colours repeat; of
+            more than 40 classes names are written where they cover no other.
         title: of the whole figure.
         axis_names: of the horizontal and the vertical axis, with unit.
         same_limits: all panels show the same square.
@@ -69,7 +71,7 @@ def scatter_figure(
     present = sorted(set(torch.cat([points.labels for points in finite.values()]).tolist()))
     legend = 1 < len(present) <= MOST_LEGEND
     figure = new_figure(5.2 * len(panels) + 1.3 * legend, 5.6)
-    figure.suptitle(plain(title), fontsize=13)
+    entitle(figure, title + _note(len(present)))
     axes = figure.subplots(1, len(panels), squeeze=False)[0]
     for axis, (name, points) in zip(axes, finite.items(), strict=True):
         left_out = len(panels[name].labels) - len(points.labels)
@@ -95,6 +97,7 @@ def draw_points(
     limits: Limits,
     size: float | None = None,
     name_size: float = 10.0,
+    letter_width: float | None = None,
 ) -> None:
     """Draw the points of each class, and its name at the median of its points.
 
@@ -105,6 +108,8 @@ def draw_points(
         limits: the square shown.
         size: of a marker, points squared; None: by the number of points.
         name_size: of the classes' names, points.
+        letter_width: of a name, in sides of the square: names that would cover another are left out. None: of up to 40
+            classes all names are written.
     """
     if size is None:
         size = 14.0 if len(points.labels) <= 1500 else 8.0
@@ -113,24 +118,46 @@ def draw_points(
         x, y = points.positions[points.labels == label].T
         colour, marker = look(label)
         axis.scatter(x.numpy(), y.numpy(), s=size, c=colour, marker=marker, alpha=0.75, linewidths=0)
-    if len(classes) <= MOST_NAMES:
-        for label in classes:
-            middle = points.positions[points.labels == label].median(dim=0).values
-            axis.annotate(
-                plain(class_names[label]),
-                (float(middle[0]), float(middle[1])),
-                ha="center",
-                va="center",
-                fontsize=name_size,
-                fontweight="bold",
-                path_effects=[withStroke(linewidth=3, foreground="white")],
-            )
+    _write_names(axis, points, class_names, limits, name_size, letter_width)
     axis.set_xlim(limits.left, limits.left + limits.side)
     axis.set_ylim(limits.bottom, limits.bottom + limits.side)
     axis.set_aspect("equal")
     axis.locator_params(nbins=5)  # more labels of a collapsed embedding, -0.02125, would not fit side by side
     axis.grid(True, linewidth=0.3, alpha=0.5)
     axis.set_axisbelow(True)
+
+
+def _write_names(
+    axis: Axes,
+    points: Points,
+    class_names: Sequence[str],
+    limits: Limits,
+    name_size: float,
+    letter_width: float | None,
+) -> None:
+    """Write each class's name in a box of its own, or those of neighbours, "1" and "0", would read as one."""
+    classes = sorted(set(points.labels.tolist()))
+    taken: list[tuple[float, float, float]] = []
+    every = letter_width is None and len(classes) <= MOST_NAMES
+    letter = limits.side * (letter_width or _LETTER_WIDTH)
+    for label in classes:
+        middle = points.positions[points.labels == label].median(dim=0).values
+        x, y = float(middle[0]), float(middle[1])
+        name = shortened(class_names[label])
+        half = 0.5 * (len(name) + 1) * letter
+        covers = any(abs(x - a) < half + b and abs(y - c) < _NAME_HEIGHT * letter for a, b, c in taken)
+        if covers and not every:
+            continue
+        taken.append((x, half, y))
+        axis.annotate(
+            plain(name),
+            (x, y),
+            ha="center",
+            va="center",
+            fontsize=name_size,
+            fontweight="bold",
+            bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "edgecolor": look(label).colour, "alpha": 0.8},
+        )
 
 
 def limits_of(clouds: Sequence[Tensor]) -> Limits:
@@ -156,6 +183,13 @@ def _finite(points: Points) -> Points:
     return Points(points.positions[kept].detach().cpu().float(), points.labels[kept].cpu())
 
 
+def _note(classes: int) -> str:
+    if classes <= MOST_LEGEND:
+        return ""
+    names = ", names where there is room" if classes > MOST_NAMES else ""
+    return f" ({classes} classes: colours repeat{names})"
+
+
 def _key(label: int, class_names: Sequence[str]) -> Line2D:
     colour, marker = look(label)
-    return Line2D([], [], color=colour, marker=marker, linestyle="", label=plain(class_names[label]))
+    return Line2D([], [], color=colour, marker=marker, linestyle="", label=plain(shortened(class_names[label])))

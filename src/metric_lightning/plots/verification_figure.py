@@ -1,16 +1,20 @@
 """How well distances tell pairs of one class from pairs of different classes."""
 
+import math
+
 import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from torch import Tensor
 
 from metric_lightning.functional.verification import PairCounts, count_pairs, equal_error_rate, roc_auc, roc_curve
-from metric_lightning.plots.canvas import new_figure, plain
+from metric_lightning.plots.canvas import entitle, new_figure
 from metric_lightning.plots.palette import BLUE, VERMILION
 
 _BINS = 60
+_WIDE = 8  # times as far
 _LEAST_RATE = 1e-4
 
 
@@ -23,8 +27,9 @@ def verification_figure(
 ) -> Figure:
     """Draw the distances of both kinds of pairs, and the ROC curve of telling them apart by a threshold.
 
-    Left: histograms, each of area 1, and in the title their overlap: the probability that a pair of one class lies
-    farther apart than a pair of different classes (1 - area under the ROC curve; 0: told apart, 0.5: no difference).
+    Left: histograms of 60 bins, where pairs of a class lie much closer than others on an axis of square roots, and in
+    the title their overlap: the probability that a pair of one class lies farther apart than a pair of different
+    classes (1 - area under the ROC curve; 0: told apart, 0.5: no difference).
     Right: true accepts against false accepts on a logarithmic axis, with the point of equal error rates.
 
     Args:
@@ -41,7 +46,7 @@ def verification_figure(
     if not same.any() or same.all():
         raise ValueError(f"distances have {int(same.sum())} same pairs of {len(same)}; both kinds are needed")
     figure = new_figure(10.5, 5.4)
-    figure.suptitle(plain(title), fontsize=13)
+    entitle(figure, title)
     left, right = figure.subplots(1, 2)
     _draw_histograms(left, distances, same, unit)
     _draw_roc(right, pairs)
@@ -55,14 +60,37 @@ def verification_figure(
 
 def _draw_histograms(axis: Axes, distances: Tensor, same: Tensor, unit: str) -> None:
     low, high = float(distances.min()), float(distances.max())
-    edges = np.linspace(low, high if high > low else low + 1e-6, _BINS + 1).tolist()
+    high = high if high > low else low + 1e-6
+    # Told well apart, pairs of a class would all lie in the first bins of an axis as long as the farthest pair.
+    is_wide = low >= 0 and float(distances[~same].median()) > _WIDE * float(distances[same].median())
+    edges = np.linspace(low, high, _BINS + 1)
+    if is_wide:
+        edges = np.linspace(low**0.5, high**0.5, _BINS + 1) ** 2
+        axis.set_xscale("function", functions=(_root, np.square))
+        axis.set_xlim(edges[0], edges[-1])
+        axis.set_xticks(sorted({tick for tick in map(_round, edges[::10]) if low <= tick <= high}))
+        axis.xaxis.set_major_formatter("{x:g}")
+    bins = edges.tolist()
     for kind, name, colour, hatch in ((same, "same class", BLUE, "//"), (~same, "different classes", VERMILION, "")):
-        values = distances[kind].numpy()
+        values = distances[kind].clamp(low, high).numpy()
+        weights = np.full(len(values), 1 / len(values))
         label = f"{name} ({len(values):,} pairs)"
-        axis.hist(values, edges, density=True, histtype="stepfilled", color=colour, alpha=0.35, hatch=hatch)
-        axis.hist(values, edges, density=True, histtype="step", color=colour, linewidth=1.5, label=label)
-    axis.set_xlabel(f"distance ({unit})")
-    axis.set_ylabel("density (1 / distance)")
+        axis.hist(values, bins, weights=weights, histtype="stepfilled", color=colour, alpha=0.35, hatch=hatch)
+        axis.hist(values, bins, weights=weights, histtype="step", color=colour, linewidth=1.5, label=label)
+    axis.set_xlabel(f"distance ({unit}{'; axis in square roots' * is_wide})")
+    axis.set_ylabel("share of the pairs of a kind, in a bin")
+
+
+def _round(value: float) -> float:
+    """Return 0, or the nearest of 1, 2 and 5 times a power of ten: ticks that don't crowd each other."""
+    if value <= 0:
+        return 0.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return min((digit * power for digit in (1.0, 2.0, 5.0, 10.0)), key=lambda tick: abs(math.log(value / tick)))
+
+
+def _root(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.sqrt(np.clip(values, 0, None))
 
 
 def _draw_margin(axis: Axes, margin: float, largest: float) -> None:

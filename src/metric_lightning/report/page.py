@@ -8,16 +8,18 @@ from typing import NamedTuple
 
 import jinja2
 import yaml
+from PIL import Image
 
 from metric_lightning import __version__
-from metric_lightning.callbacks.learning_curve_figure import panels_of
+from metric_lightning.callbacks.learning_curve_figure import LOSS_PANEL, levels_of, panels_of
+from metric_lightning.callbacks.run_record import LOSS_IN_ONE_POINT
 from metric_lightning.plots import learning_curves, pixels, png
 from metric_lightning.plots.learning_curves import Curve
-from metric_lightning.report.run_files import RunFiles
+from metric_lightning.report.run_files import RunFiles, told_apart
 from metric_lightning.report.tables import cost_rows, figure_rows, setting_rows
 
 _COMPARED = {
-    "train/loss": "loss of the training batch",
+    "train/loss": LOSS_PANEL,
     "val/map_at_r": "validation MAP@R",
     "val/precision_at_1": "validation precision@1",
     "train/active_pairs": "active pairs (share)",
@@ -36,16 +38,28 @@ _PICTURES = {
 _PARTS = {"train": ", training", "val": ", validation", "test": ", test"}
 
 
+class Shown(NamedTuple):
+    """A picture on the page, or why there is none.
+
+    Attributes:
+        url: its content as a data URL; None where it can't be shown.
+        said: instead of it.
+    """
+
+    url: str | None
+    said: str = ""
+
+
 class Gallery(NamedTuple):
     """A picture of the same name, of each run.
 
     Attributes:
         title: what it shows.
-        images: data URLs, one for each run; None where it has none.
+        images: one for each run.
     """
 
     title: str
-    images: list[str | None]
+    images: list[Shown]
 
 
 def report_page(runs: Sequence[RunFiles]) -> str:
@@ -62,6 +76,7 @@ def report_page(runs: Sequence[RunFiles]) -> str:
     """
     if not runs:
         raise ValueError("runs=[] is empty; give at least one")
+    runs = told_apart(runs)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -91,9 +106,20 @@ def galleries(runs: Sequence[RunFiles]) -> list[Gallery]:
         for name in names:
             if name.startswith(start):
                 part = _PARTS.get(Path(name).stem.rpartition("_")[2], ", over time")
-                images = [None if name not in run.pictures else data_url(run.pictures[name]) for run in runs]
+                images = [_shown(run.pictures.get(name)) for run in runs]
                 found.append(Gallery(title + part, images))
     return found
+
+
+def _shown(path: Path | None) -> Shown:
+    if path is None:
+        return Shown(None, "no such picture")
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow's ways to refuse a file that is cut or is no picture
+        return Shown(None, f"{path.name} can't be shown, it is damaged ({error})")
+    return Shown(data_url(path))
 
 
 def data_url(path: Path) -> str:
@@ -106,7 +132,9 @@ def _curves(runs: Sequence[RunFiles]) -> str | None:
     panels = panels_of(runs[0].curves) if len(runs) == 1 else _panels_of_several(runs)
     if not panels:
         return None
-    image = png(pixels(learning_curves(panels)))
+    costs = {run.record.get(LOSS_IN_ONE_POINT) for run in runs}
+    levels = levels_of(costs.pop()) if len(costs) == 1 else {}  # a line of one run would mislead beside others
+    image = png(pixels(learning_curves(panels, levels=levels)))
     return f"data:image/png;base64,{base64.b64encode(image).decode()}"
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from metric_lightning.report.run_files import RunFiles
 
 _SETTINGS = ("seed_everything", "data", "model", "trainer")
+_NO_RANK = ("_interval", "_standard_error", "threshold")
 
 
 class Row(NamedTuple):
@@ -26,18 +27,23 @@ class Row(NamedTuple):
 def figure_rows(runs: Sequence[RunFiles], part: str) -> list[Row]:
     """Return the figures of a part ("test", "val"), the best of each marked where runs are compared.
 
-    All of them are rates of which more is better, but counts (`queries_...`) and error rates, of which none is marked.
+    More is better, but of losses and error rates, of which the least is the best; of counts (`queries_...`),
+    thresholds and widths of intervals none is marked.
     """
     found = [run.figures.get(part, {}) for run in runs]
     rows = []
     for name in dict.fromkeys(name for figures in found for name in figures):
         values = [figures.get(name) for figures in found]
         known = [value for value in values if isinstance(value, int | float) and math.isfinite(value)]
-        compared = len(runs) > 1 and len(known) > 1 and not name.startswith(("queries_", "loss", "eer", "equal_"))
-        best = max(known) if compared else math.nan
+        compared = len(runs) > 1 and len(known) > 1 and not name.startswith("queries_") and not name.endswith(_NO_RANK)
+        best = (min if _less_is_better(name) else max)(known) if compared else math.nan
         cells = [_number(int(value) if name.startswith("queries_") and value in known else value) for value in values]
         rows.append(Row(name, cells, [value == best for value in values]))
     return rows
+
+
+def _less_is_better(name: str) -> bool:
+    return name.endswith("error_rate") or name.startswith(("loss", "eer"))
 
 
 def cost_rows(runs: Sequence[RunFiles]) -> list[Row]:

@@ -117,4 +117,5 @@ def test_the_picture_has_a_column_for_each_pair() -> None:
     pairs = MaskedPairs(torch.randn(3, 2, 3, 16, 16), masks, masks.long())
     figure = pair_figure(pairs, {"some method": pairs.masks})
     assert len(figure.axes) == 3 * 6 and pixels(figure).std() > 10
-    assert [axis.get_xlabel() for axis in figure.axes].count("1.00") == 6
+    assert [axis.get_xlabel() for axis in figure.axes].count("Jaccard 1.00") == 6
+    assert "in common" in figure.get_suptitle()

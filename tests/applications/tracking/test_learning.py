@@ -151,5 +151,9 @@ def test_a_strip_shows_boxes_in_their_colours(replica: tuple[Path, Path]) -> Non
     plain = strip(replica[0], data.annotated.where(data.annotated.frames < 0), frames)
     shown = strip(replica[0], data.annotated, frames)
     assert shown.shape == (256, 320, 3) and (shown != plain).any(2).mean() > 0.01
+    first, later = (strip(replica[0], data.annotated.where(data.annotated.frames < 0), [frame], 1) for frame in (1, 8))
+    corner = np.s_[:24, :80]
+    assert (first[corner] == 0).all(2).mean() > 0.2, "a black box"
+    assert (first[corner] != later[corner]).any(), "with the frame's number"
     with pytest.raises(UserError, match="not all of the frames"):
         strip(replica[0], data.annotated, [41])

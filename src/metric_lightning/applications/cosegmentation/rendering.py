@@ -6,7 +6,7 @@ from torch import Tensor
 
 from metric_lightning.applications.cosegmentation.masks import mask_figures
 from metric_lightning.applications.cosegmentation.pairs import MaskedPairs, as_pictures
-from metric_lightning.plots.canvas import new_figure
+from metric_lightning.plots.canvas import entitle, new_figure
 
 _TINT = torch.tensor([255.0, 0.0, 160.0])[:, None, None]
 
@@ -33,12 +33,13 @@ def pair_figure(pairs: MaskedPairs, predicted: dict[str, Tensor]) -> Figure:
     """
     pictures = as_pictures(pairs.images)
     rows: list[tuple[str, Tensor, Tensor | None]] = [("pictures", pictures, None)]
-    rows.append(("true", tinted(pictures, pairs.masks), None))
+    rows.append(("true masks", tinted(pictures, pairs.masks), None))
     for name, masks in predicted.items():
         jaccard = mask_figures(masks.flatten(0, 1), pairs.masks.flatten(0, 1)).jaccard.unflatten(0, (-1, 2))
         rows.append((name, tinted(pictures, masks), jaccard))
     count = len(pictures)
-    figure = new_figure(0.4 + 1.3 * count, 2.6 * len(rows))
+    figure = new_figure(0.4 + 1.3 * count, 2.6 * len(rows) + 0.4)
+    entitle(figure, "What two pictures have in common, a pair in each column", 12)
     axes = figure.subplots(2 * len(rows), count, squeeze=False)
     for row, (name, shown, jaccard) in enumerate(rows):
         for column in range(count):
@@ -47,7 +48,7 @@ def pair_figure(pairs: MaskedPairs, predicted: dict[str, Tensor]) -> Figure:
                 axis.imshow(shown[column, side].permute(1, 2, 0).numpy())
                 axis.set(xticks=[], yticks=[])
                 if jaccard is not None:
-                    axis.set_xlabel(f"{jaccard[column, side]:.2f}", fontsize=8, labelpad=1)
+                    axis.set_xlabel(f"Jaccard {jaccard[column, side]:.2f}", fontsize=8, labelpad=1)
                 if column == 0:
                     axis.set_ylabel(name if side == 0 else "", fontsize=9)
     return figure

@@ -65,18 +65,30 @@ def _ink_on(colour: tuple[int, int, int]) -> str:
 
 
 def strip(video: str | Path, tracks: Detections, frames: Sequence[int], columns: int = 2) -> Frame:
-    """Return several frames of a video with their tracks, as one picture, row after row.
+    """Return several frames of a video with their tracks and, at the top left, their numbers: one picture, by rows.
 
     Raises:
         UserError: the video has no such frame.
     """
     wanted = sorted(set(frames))
-    shown = [drawn(picture, number, tracks) for number, picture in frames_of(video) if number in wanted]
+    shown = [
+        _numbered(drawn(picture, number, tracks), number) for number, picture in frames_of(video) if number in wanted
+    ]
     if len(shown) < len(wanted) or not wanted:
         raise UserError(f"{video} has not all of the frames {wanted}; choose among its own, from 1 on")
     shown += [np.full_like(shown[0], 255)] * (-len(shown) % columns)
     rows = [np.concatenate(shown[start : start + columns], axis=1) for start in range(0, len(shown), columns)]
     return np.concatenate(rows, axis=0)
+
+
+def _numbered(picture: Frame, number: int) -> Frame:
+    image = Image.fromarray(picture)
+    brush = ImageDraw.Draw(image)
+    font = ImageFont.load_default(size=max(12, picture.shape[0] // 24))
+    place, text = (4, 4), f"frame {number}"
+    brush.rectangle(brush.textbbox(place, text, font=font, stroke_width=3), fill="black")
+    brush.text(place, text, fill="white", font=font)
+    return np.asarray(image)
 
 
 def write_video(path: Path, video: str | Path, tracks: Detections, frames_per_second: float = 2.0) -> None:
