@@ -12,6 +12,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from jsonargparse import Namespace
 from lightning.pytorch import Trainer
@@ -249,6 +250,8 @@ def main(args: list[str] | None = None) -> None:
         # LightningCLI warns of arguments that are not those of the process.
         sys.argv[1:] = completed(given if first is None else first.arguments)
         MetricCLI(first)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()  # or gloo's threads abort every fourth process that ends
     except Exception as error:
         sentence = sentence_of(error)
         if sentence is None:

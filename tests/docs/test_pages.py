@@ -94,7 +94,7 @@ def test_another_name_of_a_loss_has_its_formula_and_when_it_helps():
 )
 def test_a_small_network_collapses_with_the_hardest_miners_alone(name, collapses):
     trained = train_network(loss_around(make_miner(name)))
-    assert (trained.overlap > 0.4) == collapses
+    assert (trained.overlap > 0.3) == collapses
     assert ("has collapsed" in said_of_network(trained)) == collapses
 
 
