@@ -120,9 +120,9 @@ def said_of_network(trained: Descent) -> str:
         else f"has not collapsed: different classes lie {trained.apart:.2g} apart"
     )
     return (
-        "Last, what a small network makes of noisy samples of six classes in 300 steps from a random start (of three the "
-        f"one in the middle), always at the same settings: with this miner it {result}, against a margin of {MARGIN} "
-        f"(overlap {trained.overlap:.2f})."
+        "Last, what a small network makes of noisy samples of six classes in 300 steps from a random start (of three "
+        f"the one in the middle), always at the same settings: with this miner it {result}, against a margin of "
+        f"{MARGIN} (overlap {trained.overlap:.2f})."
     )
 
 
