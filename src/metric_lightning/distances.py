@@ -193,4 +193,4 @@ class WeightedL1Distance(Distance):
         """Return the distances (N, M)."""
         if self.weight is None:
             raise RuntimeError("WeightedL1Distance: give embedding_dim, or call build(embedding_dim) first")
-        return weighted_l1_distances(x, y, self.weight) + self.bias
+        return weighted_l1_distances(x, y, self.weight).add_(self.bias)

@@ -6,6 +6,7 @@ N anchors, M references, d (N, M) distances; P(same) = 1 / (1 + exp(d)).
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from metric_lightning.distances import Distance, WeightedL1Distance
@@ -67,7 +68,7 @@ class PairCrossEntropyLoss(PairwiseLoss):
         """Return each anchor's share (N,) of the sums."""
         fixed = distances.detach()
         pairs = pairs if self.miner is None else self.miner(fixed, pairs)
-        signs = pairs.positive.to(fixed.dtype).mul_(2).sub_(1)
+        signs = torch.where(pairs.positive, fixed.new_ones(()), -1)
         logits = fixed * signs
         costs, slopes = log_one_plus_exp(logits), logits.sigmoid_().mul_(signs)
 

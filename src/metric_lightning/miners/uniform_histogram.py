@@ -75,7 +75,7 @@ class UniformHistogram(PairMiner):
         low, high = values.aminmax()
         # Distances that are all equal make one bin.
         width = ((high - low) / self.bins).masked_fill(high <= low, 1)
-        bins = values.sub_(low).div_(width).nan_to_num_(0.0).clamp_(0, self.bins - 1).to(torch.int64)
+        bins = values.sub_(low).div_(width).to(torch.int64).clamp_(0, self.bins - 1)  # NaN is no place, and goes to 0
         sizes = torch.bincount(bins, minlength=self.bins)
         drawn.view(-1)[places[draw_of_groups(bins, bits.view(-1)[places], sizes, number)]] = True
         return drawn
