@@ -71,11 +71,11 @@ class UniformHistogram(PairMiner):
         places = mask.reshape(-1).nonzero()[:, 0]
         if not len(places):
             return drawn
-        values = distances.reshape(-1)[places]
+        values = distances.reshape(-1).index_select(0, places)
         low, high = values.aminmax()
         # Distances that are all equal make one bin.
         width = ((high - low) / self.bins).masked_fill(high <= low, 1)
         bins = values.sub_(low).div_(width).to(torch.int64).clamp_(0, self.bins - 1)  # NaN is no place, and goes to 0
         sizes = torch.bincount(bins, minlength=self.bins)
-        drawn.view(-1)[places[draw_of_groups(bins, bits.view(-1)[places], sizes, number)]] = True
+        drawn.view(-1)[places[draw_of_groups(bins, bits.view(-1).index_select(0, places), sizes, number)]] = True
         return drawn
