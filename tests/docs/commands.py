@@ -48,6 +48,8 @@ def lines_of(block: str) -> list[str]:
 def run_command(words: list[str]) -> None:
     """Run one command, or check it as far as can be."""
     words = [_FILLED_IN.get(word, word) for word in words]
+    while re.match(r"[A-Z_]+=", words[0]):  # a variable of the command's environment
+        words = words[1:]
     words[0] = words[0].removeprefix(".venv/bin/")
     if words[:2] == ["python", "-m"]:
         run_module(words[2], words[3:])
