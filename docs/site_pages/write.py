@@ -82,7 +82,9 @@ def write_pictures(folder: Path) -> None:
         found, escaped = _descents(*around[:2])
         trained = train_network(loss_around(make_miner(name)))
         said = f"With `{type(around[0]).__name__}`. {_said(found, escaped)} {said_of_network(trained)}"
-        figure = miner_figure(make_miner(name), around[2], found, escaped, trained)
+        shown = make_miner(name)
+        loss_around(shown)  # lends its margin
+        figure = miner_figure(shown, around[2], found, escaped, trained)
         _write_picture(folder / "miners", name, figure, said)
 
 

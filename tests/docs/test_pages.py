@@ -13,7 +13,8 @@ from metric_lightning import callbacks, losses, miners
 from site_pages.docstrings import Docstrings
 from site_pages.packages import PACKAGES
 from site_pages.parts import concrete, loss_around, make_loss, make_miner
-from site_pages.toy import train_network
+from site_pages.picture import picks
+from site_pages.toy import random_start, toy_labels, train_network
 from site_pages.write import pages, said_of_network, write_all
 
 PUBLIC = [*PACKAGES, "losses", "miners"]
@@ -112,3 +113,12 @@ def test_documentation_builds_without_a_warning(tmp_path, monkeypatch):
     for name, page in pages().items():
         html = (tmp_path / "site" / page).with_suffix(".html").read_text()
         assert name in html, f"{name} is not on {page}"
+
+
+@pytest.mark.parametrize("name", concrete(miners))
+def test_every_miner_can_be_shown_with_the_margin_of_a_loss(name):
+    """As its picture does: the picks of a miner that a loss was given, drawn by itself."""
+    miner = make_miner(name)
+    loss_around(miner)
+    positive, negative = picks(miner, random_start(), toy_labels())
+    assert positive and negative
