@@ -88,17 +88,15 @@ def collapsed(seen: Observation) -> str | None:
     health = seen.health
     if health is None or seen.classes < 2:
         return None
-    apart = health.negative_distance - seen.own_distance
     if seen.sees_origin or seen.scale is None:
         together = health.spread < _LEAST_SPREAD * health.norm
-    else:
-        together = apart < _LEAST_DISTANCE * seen.scale
-    if health.spread != 0 and not (together and health.overlap > _MOST_OVERLAP):
-        return None
-    if seen.sees_origin or seen.scale is None:
         sign = f"samples differ by {100 * health.spread / (health.norm or 1.0):.2g}% of their length"
     else:
+        apart = health.negative_distance - seen.own_distance
+        together = apart < _LEAST_DISTANCE * seen.scale
         sign = f"samples of different classes lie {max(0.0, apart):.2g} apart"
+    if health.spread != 0 and not (together and health.overlap > _MOST_OVERLAP):
+        return None
     return f"The embedding has collapsed: {sign}{_standing(seen)}; train with {against_collapse(seen.recipe)}."
 
 
