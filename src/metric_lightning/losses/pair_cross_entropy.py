@@ -70,10 +70,10 @@ class PairCrossEntropyLoss(PairwiseLoss):
         pairs = pairs if self.miner is None else self.miner(fixed, pairs)
         signs = torch.where(pairs.positive, fixed.new_ones(()), -1)
         logits = fixed * signs
-        costs, slopes = log_one_plus_exp(logits), logits.sigmoid_().mul_(signs)
 
         def share(mask: Tensor) -> Ratio:
-            total, kept = costs.masked_fill(~mask, 0).sum(dim=1), slopes.masked_fill(~mask, 0)
-            return Ratio(with_slopes(total, kept, distances), row_counts(mask, fixed.dtype))
+            kept = logits.masked_fill(~mask, -torch.inf)  # which costs nothing, and pulls nothing
+            total = log_one_plus_exp(kept).sum(dim=1)
+            return Ratio(with_slopes(total, kept.sigmoid_().mul_(signs), distances), row_counts(mask, fixed.dtype))
 
         return average_sides(share, pairs, self.average)
